@@ -37,8 +37,8 @@ def programs():
 class Server:
     """Started in a folder with a short name (a socket's path has 107 bytes), on a port."""
 
-    def __init__(self, at: Path):
-        self.at = at
+    def __init__(self, at: Path, address: str = "127.0.0.1"):
+        self.at, self.address = at, address
         self.whose = {}
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         if os.getuid() == 0:  # the server refuses to run as root
@@ -53,12 +53,14 @@ class Server:
              "-E", "UTF8", "-N"],
             check=True, capture_output=True, cwd=self.folder, **self.whose,
         )  # fmt: skip
+        with (self.folder / "data" / "pg_hba.conf").open("a") as allowed:
+            allowed.write("host all all 10.0.0.0/8 trust\n")
         self.process = None
 
     @property
     def url(self):
         """Of its database."""
-        return f"postgresql://rampway@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://rampway@{self.address}:{self.port}/postgres"
 
     def start(self):
         """Come up; returns when it takes connections."""
@@ -66,10 +68,10 @@ class Server:
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
                 [self.at / "postgres", "-D", self.folder / "data", "-k", self.folder,
-                 "-p", str(self.port), "-c", "listen_addresses=127.0.0.1", *options],
+                 "-p", str(self.port), "-c", f"listen_addresses={self.address}", *options],
                 stdout=log, stderr=log, cwd=self.folder, **self.whose,
             )  # fmt: skip
-        asked = [self.at / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        asked = [self.at / "pg_isready", "-q", "-h", self.address, "-p", str(self.port)]
         deadline = time.monotonic() + START_S
         while subprocess.run(asked, check=False).returncode:
             lives = self.process.poll() is None and time.monotonic() < deadline
@@ -98,9 +100,9 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def server_or_skip():
+def server_or_skip(address="127.0.0.1"):
     """One that runs, or a skip that says what is missing."""
     at = programs()
     if at is None:
         pytest.skip("wants a PostgreSQL server: apt-get install postgresql")
-    return Server(at).start()
+    return Server(at, address).start()

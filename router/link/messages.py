@@ -68,6 +68,7 @@ __all__ = [
     "Reading",
     "Reads",
     "Report",
+    "ReportSoon",
     "Ripened",
     "RouteCounts",
     "SampleReport",
@@ -113,6 +114,11 @@ class Drain:
 @dataclass(frozen=True, slots=True)
 class Beat:
     """Down, twice a second: control lives and decides. Reports are the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSoon:
+    """Down: a candidate failed elsewhere; what was counted here by now belongs before the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +407,7 @@ class LogState:
     """Why the last stroke failed; empty when it did not."""
 
 
-Down = Publish | Amend | Drain | Beat | Settle
+Down = Publish | Amend | Drain | Beat | ReportSoon | Settle
 Reports = Report | PairReport | SampleReport | SpanReport
 Up = Hello | Applied | TableRefused | Reports | AskPeople | LookAgain | Lowered
 ToReader = Reading | Read | Reads | Look | Enter | Logging | CopyAnswer | TellTruths
@@ -413,7 +419,7 @@ KINDS: tuple[type[Any], ...] = (
     Reading, Read, Found, SampleReport, Reads, Look, Looked,
     Logging, CopyAnswer, TellTruths, TruthsTold, Ripened, LogState, Enter, Entered,
     AskPeople, LookAgain, Settle,
-    SpanReport, TableRefused,
+    SpanReport, TableRefused, ReportSoon,
 )  # fmt: skip
 """The kind byte is the index here."""
 

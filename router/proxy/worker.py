@@ -37,6 +37,7 @@ from router.link.messages import (
     PairReport,
     Publish,
     Report,
+    ReportSoon,
     SampleReport,
     Settle,
     SpanReport,
@@ -132,6 +133,8 @@ class Worker:
             fits = self.plane.amend(message.generation, base, routes, term=term)
             if fits or outdated(term, self.plane.serving.table):
                 self._applied()
+        elif isinstance(message, ReportSoon):
+            self._urgent.soon()
         elif isinstance(message, Settle):
             for one in message.settled:
                 settle(self.plane, one)

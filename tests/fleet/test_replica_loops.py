@@ -54,12 +54,12 @@ def failures(name):
 
 @pytest.mark.parametrize("name", ["replicas", "tables"])
 async def test_who_leads_takes_and_puts_again(name):
-    workers = SimpleNamespace(publish=lambda _table: None, kill=at_once)
+    workers = SimpleNamespace(publish=lambda _table: None, kill=at_once, hurry=None)
     own = SimpleNamespace(
         url=URL, workers=workers, me=Me("a"), telling=ReplicaWords(), begin=at_once, states=list
     )
     leader = Replicated(own, Lease(Holder.myself()), hears=SimpleNamespace(
-        report=None, pairs=None, sampled=None, traced=None,
+        report=None, pairs=None, sampled=None, traced=None, asked=None, noticed=None,
     ))  # fmt: skip
     broken, other = Broken(), SimpleNamespace(db=asyncio.Event().wait, drop=lambda: None)
     leader._takes, leader._puts = (broken, other) if name == "replicas" else (other, broken)
@@ -108,7 +108,7 @@ async def test_who_ends_tells_on_while_it_drains():
     async def drained(_within_s):
         await broken.asked_again()
 
-    workers = SimpleNamespace(begin_drain=lambda _s: None, drained=drained, states=list)
+    workers = SimpleNamespace(begin_drain=lambda _s: None, drained=drained, states=list, hurry=None)
     follower = Follower(URL, Me("a"), workers, ReplicaWords())
     follower._link = broken
     before = failures("parting")

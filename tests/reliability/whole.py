@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -113,12 +114,12 @@ def _plain(raw):
 class Service:
     """One ``python -m prediction_services serve --version static``."""
 
-    def __init__(self, name: str, folder: Path):
-        self.name = name
+    def __init__(self, name: str, folder: Path, host: str = "127.0.0.1"):
+        self.name, self.host = name, host
         self.port_file = port_file = folder / f"{name}.port"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "prediction_services", "serve", "--version", "static",
-             "--name", name, "--port-file", str(port_file), "--exit-with-parent"],
+             "--name", name, "--host", host, "--port-file", str(port_file), "--exit-with-parent"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         self.url = ""
@@ -127,7 +128,7 @@ class Service:
         """Wait until it says where."""
         file = self.port_file
         until(lambda: file.exists() and file.read_text().strip(), START_S, self.name)
-        self.url = f"http://127.0.0.1:{int(file.read_text())}"
+        self.url = f"http://{self.host}:{int(file.read_text())}"
 
     def end(self):
         self.process.stdin.close()
@@ -470,11 +471,14 @@ class Load:
     """Clients that ask until told to stop: some on kept connections, some on fresh ones.
 
     A request is lost when it got no complete answer, on a kept connection too unless the server had
-    said ``Connection: close`` in its answer before.
+    said ``Connection: close`` in its answer before. ``within``: where their sockets are made.
     """
 
-    def __init__(self, port, *, kept=4, fresh=2, pause_s=0.03, patient=False, tls=None):
+    def __init__(
+        self, port, *, kept=4, fresh=2, pause_s=0.03, patient=False, tls=None, within=None
+    ):
         self.port = port
+        self.within = within
         self.tally = Tally()
         self.pause_s = pause_s
         self.tls = tls
@@ -503,7 +507,7 @@ class Load:
     async def _open(self):
         began = time.monotonic()
         try:
-            streams = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
+            streams = await self._connected()
         except ConnectionRefusedError:
             self.refused += 1
             if not self.patient:
@@ -514,6 +518,19 @@ class Load:
             self.tally.lost.append(Lost(repr(error), began))
             return None
         return *streams, began
+
+    async def _connected(self):
+        if self.within is None:
+            return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
+        with self.within:
+            made = socket.socket()
+        made.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", self.port))
+        except BaseException:
+            made.close()
+            raise
+        return await asyncio.open_connection(sock=made)
 
     async def _once(self, streams, sent):
         """Whether the connection may be used again."""

@@ -26,7 +26,9 @@ from router.control.state.errors import StoreDamaged, StoreLocked
 from router.control.state.lease import LEASE_S
 from router.control.state.postgres import OPEN_AGAIN_S, OPEN_WAIT_S
 from router.control.state.postgres_exchange import (
+    FAILED,
     TABLE,
+    TOLD,
     Heard,
     LeaderAddress,
     Me,
@@ -58,6 +60,7 @@ class Follower:
     ) -> None:
         self.url, self.me, self.workers, self.telling = url, me, workers, telling
         self.engine = engine
+        telling.hurry = workers.hurry
         self.began = False
         """Whether its workers were started."""
         self.admin = ""
@@ -78,9 +81,11 @@ class Follower:
     def __repr__(self) -> str:
         return f"<Follower {self.me!r} {self.workers!r}>"
 
-    def _hinted(self, _db: Any, _pid: int, _channel: str, payload: str) -> None:
+    def _hinted(self, db: Any, pid: int, _channel: str, payload: str) -> None:
         if payload.endswith(f" {TABLE}"):
             self.telling.wake.set()
+        elif payload.endswith(f" {FAILED}") and pid != db.get_server_pid():
+            self.telling.failed()
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -183,12 +188,16 @@ class Follower:
         if not self._sent[1]:
             self._sent = self.telling.term, self.telling.take()
             self.me.number += 1
-        urgent, self.telling.urgent = self.telling.urgent, False
+        hint, self.telling.hint = self.telling.hint, ""
         term, words = self._sent
-        heard = await tell(
-            await self._link.db(), self.me, self.states(), rank=self._rank, words=words,
-            term=term, urgent=urgent,
-        )  # fmt: skip
+        try:
+            heard = await tell(
+                await self._link.db(), self.me, self.states(), rank=self._rank, words=words,
+                term=term, hint=hint,
+            )  # fmt: skip
+        except LOST:
+            self.telling.say(hint)
+            raise
         self._sent = (0, ())
         return heard
 
@@ -221,8 +230,7 @@ class Follower:
     async def _confirm(self, generation: int) -> None:
         """Who leads may wait for it."""
         await self.workers.applied(generation)
-        self.telling.urgent = True
-        self.telling.wake.set()
+        self.telling.say(TOLD)
 
     async def _serving(self) -> None:
         await self.workers.serving()

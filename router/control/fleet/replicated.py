@@ -15,9 +15,12 @@ from typing import Any, Final
 
 from router.control.fleet.fleet import Hears, WorkerState
 from router.control.fleet.follower import AGAIN_S, TURN_S, Follower
+from router.control.fleet.last import FailuresLast
 from router.control.fleet.workers import APPLY_TIMEOUT_S
 from router.control.state.lease import Lease
 from router.control.state.postgres_exchange import (
+    ANSWER,
+    FAILED,
     SILENT_S,
     TOLD,
     Replica,
@@ -46,16 +49,15 @@ class Replicated:
 
     def __init__(self, own: Follower, lease: Lease, hears: Hears) -> None:
         self._own, self._workers, self._lease = own, own.workers, lease
-        self._hears = hears
+        self._hears = FailuresLast(hears, lambda: {one.name for one in self._live()})
         self._books: dict[type, Callable[[WorkerId, Any], None]] = {
-            Report: hears.report, PairReport: hears.pairs, SampleReport: hears.sampled,
+            Report: self._hears.report, PairReport: hears.pairs, SampleReport: hears.sampled,
             SpanReport: hears.traced,
         }  # fmt: skip
         self._takes = StoreLink(own.url, self._hinted)
         self._puts = StoreLink(own.url)
         self._table: RoutingTable | None = None
         self._put = asyncio.Event()
-        self._told = asyncio.Event()
         self._changed = asyncio.Event()
         self._done: list[ReplicaBatch] = []
         """Booked, and perhaps still there."""
@@ -70,9 +72,11 @@ class Replicated:
     def __repr__(self) -> str:
         return f"<Replicated {self._workers!r} and {sorted(self._others)}>"
 
-    def _hinted(self, _db: Any, _pid: int, _channel: str, payload: str) -> None:
-        if payload.endswith(f" {TOLD}"):
-            self._told.set()
+    def _hinted(self, db: Any, pid: int, _channel: str, payload: str) -> None:
+        if pid != db.get_server_pid() and payload.endswith((f" {TOLD}", f" {FAILED}")):
+            self._own.telling.wake.set()
+            if payload.endswith(f" {FAILED}"):
+                self._own.telling.failed()
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -131,22 +135,25 @@ class Replicated:
 
     async def _turn(self) -> None:
         """Take what there is, and see who is there."""
+        me, telling = self._own.me, self._own.telling
         try:
             async with asyncio.timeout(TURN_S):
-                await self._told.wait()
+                await telling.wake.wait()
         except TimeoutError:
             pass
-        self._told.clear()
-        me = self._own.me
+        telling.wake.clear()
         try:
             db = await self._takes.db()
             batches = await take(db, str(self._lease.me), self._done)
             self._done = batches
+            if not self._hears.waiting and any(ANSWER in one.words for one in batches):
+                telling.failed()  # the hint comes later than what it is about
             for batch in batches:
                 self._book(batch)
                 await my_turn()
             me.number += 1
-            await tell(db, me, self._own.states(), rank=(2**62, 0))
+            hint, telling.hint = telling.hint, ""
+            await tell(db, me, self._own.states(), rank=(2**62, 0), hint=hint)
             self._see(await replicas(db))
         except LOST:
             self._takes.drop()
@@ -160,10 +167,12 @@ class Replicated:
         if self._table is not None and batch.term == self._table.term:
             for word in batch.words:
                 with net("replicas"):
-                    self._hear(word)
+                    self._hear(word, batch.replica)
 
-    def _hear(self, word: Word) -> None:
-        if word.ended:
+    def _hear(self, word: Word, replica: str) -> None:
+        if word == ANSWER:
+            self._hears.answered(replica)
+        elif word.ended:
             self._hears.gone(word.who, word.text)
         elif word.text:
             self._hears.noticed(word.who, word.text)
@@ -242,6 +251,7 @@ class Replicated:
         """Done when nothing is under way here, or the time is over."""
         if not self._handed:
             await self._workers.drained(within_s)
+            self._hears.rest()
             self._cancel()
             await self._own.part()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -5,6 +5,9 @@ next leader goes on from what the one before has written down, which may have so
 already; so whatever was told of a slice under an earlier term is not told under a later one, as
 requests under way are given up when a router starts again. Slices that begin under it are whole.
 
+A failure of a candidate is told at once, and everybody is asked for what was counted before it
+(:mod:`router.control.fleet.last`).
+
 What waits is bounded. When it is too much, pairs and samples are lost first, then the oldest.
 """
 
@@ -12,11 +15,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from router.control.fleet.fleet import Hears, Reply
-from router.control.state.postgres_exchange import Word
+from router.control.fleet.fleet import Reply
+from router.control.fleet.last import HERE, FailuresLast, failing
+from router.control.state.postgres_exchange import ANSWER, FAILED, TOLD, Word
 from router.core.wire.outcomes import Batch
 from router.core.wire.reporter import WorkerId
 from router.core.wire.review import SettledReview
@@ -44,13 +49,17 @@ class ReplicaWords:
     """See the module; what :class:`router.control.fleet.workers.Workers` tell."""
 
     def __init__(self) -> None:
-        self.to: Hears | None = None
+        self.to: FailuresLast | None = None
         """Who decides in this process; None while another router does."""
         self.term = 0
         """Of the table that the workers follow."""
         self.wake = asyncio.Event()
         """Something should be told at once."""
-        self.urgent = False
+        self.hint = ""
+        """For whom: who leads (TOLD), or everybody (FAILED)."""
+        self.hurry: Callable[[WorkerId | None], set[WorkerId]] = lambda _but: set()
+        """Lets the workers of this router report, but for one; answers who was asked."""
+        self._hurried: set[WorkerId | None] = set()
         self._words: deque[Word] = deque()
         self._bytes = 0
         self._newest: dict[WorkerId, int] = {}
@@ -96,16 +105,47 @@ class ReplicaWords:
     # --- what workers say -------------------------------------------------------------------------
 
     def report(self, who: WorkerId, report: Report) -> None:
-        """Counts; a failure of a candidate is told at once."""
+        """Counts; a failure of a candidate is told at once, and what was asked for."""
         batches = self._of_this_term(who, report.batches)
         told = report if batches is report.batches else replace(report, batches=batches)
+        failed = failing(told)
         if self.to is not None:
+            if failed:
+                self.to.ask()
             self.to.report(who, told)
+        else:
+            self._keep(Word(who, encode(told)))
+        if failed:
+            self.say(FAILED)
+            self._hurry(who)
+        elif who in self._hurried:
+            self._answer(who)
+
+    def failed(self) -> None:
+        """A candidate failed elsewhere: what was counted here is told."""
+        if self.to is not None:
+            self.to.ask()
+        self._hurry(None)
+
+    def _hurry(self, but: WorkerId | None) -> None:
+        self._hurried |= self.hurry(but)
+        self._answer(but)
+
+    def _answer(self, who: WorkerId | None) -> None:
+        """All who were asked have reported, where this is the last one."""
+        self._hurried.discard(who)
+        if self._hurried:
             return
-        self._keep(Word(who, encode(told)))
-        if any(cell.candidate.bad for batch in batches for cell in batch.cells):
-            self.urgent = True
-            self.wake.set()
+        if self.to is not None:
+            self.to.answered(HERE)
+        else:
+            self._keep(ANSWER)
+            self.say(TOLD)
+
+    def say(self, hint: str) -> None:
+        """At once; what everybody is told, who leads is told with it."""
+        self.hint = FAILED if FAILED in (self.hint, hint) else hint or self.hint
+        self.wake.set()
 
     def _of_this_term(self, who: WorkerId, batches: tuple[Batch, ...]) -> tuple[Batch, ...]:
         floor = self._floor.get(who, 0)
@@ -163,6 +203,7 @@ class ReplicaWords:
     def gone(self, who: WorkerId, text: str) -> None:
         """It has ended."""
         self._newest.pop(who, None)
+        self._hurried.discard(who)
         if self.to is not None:
             self.to.gone(who, text)
         else:

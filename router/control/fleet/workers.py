@@ -44,6 +44,7 @@ from router.link.messages import (
     PairReport,
     Publish,
     Report,
+    ReportSoon,
     SampleReport,
     SpanReport,
     TableRefused,
@@ -299,6 +300,13 @@ class Workers:
             WorkerState(w.who, w.process.pid, w.port, w.term, w.applied)
             for w in self._workers.values()
         ]
+
+    def hurry(self, but: WorkerId | None) -> set[WorkerId]:
+        """Let all of them but one report what they have counted; answers who was asked."""
+        asked = [w for w in self._workers.values() if w.hello and w.who != but]
+        for worker in asked:
+            worker.link.send(ReportSoon())
+        return {worker.who for worker in asked}
 
     def begin_drain(self, within_s: float) -> None:
         """Tell every worker to stop accepting and to finish what is under way.

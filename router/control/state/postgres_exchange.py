@@ -22,8 +22,10 @@ from router.core.wire.reporter import WorkerId
 from router.core.wire.table import RoutingTable
 
 TOLD: Final = "told"
+FAILED: Final = "failed"
 TABLE: Final = "table"
-"""What hints end with: a replica has told something that is urgent; there is a new table."""
+"""What hints end with: a replica has told something that is urgent; this is that a candidate
+failed, so everybody tells what was counted before; there is a new table."""
 SILENT_S: Final = 2.0
 """A replica that said nothing for so long may be started again under its name, and is waited for
 no more."""
@@ -81,7 +83,7 @@ WITH me AS (
     SELECT $1, $2, $3, $5::bigint, '', $6::bytea FROM me WHERE $6 IS NOT NULL
     ON CONFLICT DO NOTHING
 ), hint AS (
-    SELECT pg_notify('rampway', current_schema() || ' {TOLD}') FROM me WHERE $7::bool
+    SELECT pg_notify('rampway', current_schema() || ' ' || $7::text) FROM me WHERE $7 <> ''
 )
 SELECT (SELECT count(*) FROM me) AS mine, (SELECT count(*) FROM hint) AS hinted,
     (SELECT boot FROM rampway_replicas WHERE replica = $1) AS boot,
@@ -123,6 +125,10 @@ class Word(NamedTuple):
     text: str = ""
     ended: bool = False
     """With a text: it is gone."""
+
+
+ANSWER: Final = Word(WorkerId("", 0, 0), b"")
+"""Everything that was counted when a candidate failed has been told."""
 
 
 class WorkerRank(NamedTuple):
@@ -211,16 +217,17 @@ async def put_table(db: Any, holder: str, table: RoutingTable) -> bool:
 
 async def tell(
     db: Any, me: Me, states: Iterable[WorkerRank], *, rank: tuple[int, int] = (0, 0),
-    words: tuple[Word, ...] = (), term: int = 0, urgent: bool = False,
+    words: tuple[Word, ...] = (), term: int = 0, hint: str = "",
 ) -> Heard:  # fmt: skip
     """Say that this router lives, with its next number, and what its workers said.
 
-    ``rank``: of the newest table that it has; ``term``: of the one that the words are about. Who
+    ``rank``: of the newest table that it has; ``term``: of the one that the words are about;
+    ``hint``: for whom it is urgent, :data:`TOLD` or :data:`FAILED`. Who
     does not know whether it was heard says the same again with the same number.
     """
     body = _encoder.encode(words) if words else None
     row = await db.fetchrow(
-        _TELL, me.replica, me.boot, me.number, _encoder.encode(tuple(states)), term, body, urgent,
+        _TELL, me.replica, me.boot, me.number, _encoder.encode(tuple(states)), term, body, hint,
         *rank, me.leads, me.admin, me.network,
     )  # fmt: skip
     double = not row["mine"] and row["boot"] is not None and row["boot"] != me.boot

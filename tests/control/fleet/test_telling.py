@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from router.control.fleet import telling as module
+from router.control.fleet.last import FailuresLast
 from router.control.fleet.telling import ReplicaWords
+from router.control.state.postgres_exchange import ANSWER
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.core.wire.reporter import WorkerId
 from router.core.wire.sampled import Sampled
@@ -51,10 +53,67 @@ def test_words_come_in_their_order_and_once():
 def test_only_a_failure_of_a_candidate_is_urgent():
     made = following()
     made.report(WHO, report(5))
-    assert not made.urgent
+    assert not made.hint
     made.report(WHO, report(6, bad=1))
-    assert made.urgent
+    assert made.hint == "failed"
     assert made.wake.is_set()
+
+
+def answered(made):
+    """Whether all has been told, by the words that are told next."""
+    return ANSWER in made.take()
+
+
+def test_a_failure_asks_all_other_workers_and_the_last_one_who_reports_answers():
+    made, asked = following(), []
+    second, third = WorkerId("b", 7, 1), WorkerId("b", 7, 2)
+    made.hurry = lambda but: asked.append(but) or {second, third}
+    made.report(WHO, report(5, bad=1))
+    assert (made.hint, asked) == ("failed", [WHO])
+    made.hint = ""
+    made.report(WHO, report(6))
+    made.report(second, report(1))
+    assert (made.hint, answered(made)) == ("", False)
+    made.report(third, report(1))
+    assert (made.hint, answered(made)) == ("told", True)
+    made.report(third, report(2))
+    assert not answered(made), "it was asked once"
+
+
+def test_who_has_nobody_to_ask_answers_at_once_behind_the_failure():
+    made = following()
+    made.report(WHO, report(5, bad=1))
+    assert made.hint == "failed"
+    failure, answer = made.take()
+    assert (slices([failure]), answer) == ([5], ANSWER)
+
+
+def test_a_failure_elsewhere_asks_all_workers():
+    made, asked = following(), []
+    made.hurry = lambda but: asked.append(but) or {WHO}
+    made.failed()
+    assert asked == [None]
+    assert not answered(made)
+    made.report(WHO, report(5))
+    assert answered(made)
+
+
+async def test_who_leads_waits_for_its_own_workers_too():
+    made, heard, other = following(), Hearing(), WorkerId("b", 7, 1)
+    made.to = FailuresLast(heard, lambda: {"c"})
+    made.hurry = lambda _but: {other}
+    made.report(WHO, report(5, bad=1))
+    made.to.answered("c")
+    assert heard.reports == []
+    made.report(other, report(1))
+    assert [who for who, _ in heard.reports] == [other, WHO]
+
+
+def test_everybody_is_told_where_both_are_due():
+    made = following()
+    made.say("failed")
+    made.say("told")
+    assert made.hint == "failed"
 
 
 def test_what_an_earlier_leader_was_told_of_a_slice_no_later_one_is():

@@ -15,7 +15,7 @@ import pytest
 from router.control.fleet.processes import born, listens
 from router.control.fleet.workers import Workers
 from router.core.wire.table import EndpointEntry, MatchEntry, RouteEntry, RoutingTable, VersionEntry
-from router.link.messages import Amend, Applied, Beat, Lowered, Publish, encode
+from router.link.messages import Amend, Applied, Beat, Lowered, Publish, ReportSoon, encode
 from tests.control.fleet.hearing import Hearing
 
 FAKE = Path(__file__).with_name("fake_worker.py")
@@ -283,6 +283,20 @@ async def test_a_worker_that_ends_again_and_again_keeps_nobody_waiting(make, mon
     await until(lambda: sum("it is replaced" in text for text in workers._hears.texts) > 4)
     pids = {await asyncio.to_thread(ask, workers.port) for _ in range(20)}
     assert pids == {workers._workers[1].process.pid}
+
+
+async def test_all_but_one_are_let_report_when_a_candidate_failed(make):
+    workers, sent = make(2), []
+    workers.publish(table(1))
+    await workers.start()
+    await until(workers.ready)
+    for number, worker in workers._workers.items():
+        worker.link.send = lambda message, number=number: sent.append((number, message)) or True
+    first, second = (workers._workers[number].who for number in (0, 1))
+    assert workers.hurry(first) == {second}
+    assert (1, ReportSoon()) in sent
+    assert (0, ReportSoon()) not in sent
+    assert workers.hurry(None) == {first, second}
 
 
 async def test_control_says_that_it_lives_and_answers_who_decided_alone_with_the_table(make):
