@@ -41,6 +41,7 @@ from router.link.messages import (
     PairReport,
     Publish,
     Report,
+    ReportSoon,
     TableRefused,
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
@@ -164,6 +165,8 @@ class Agent:
                 self._apply(amended(table, message.generation, message.routes))
             elif outdated(message.term, table):
                 self._in_force()
+        elif isinstance(message, ReportSoon):
+            self._urgent.soon()
         elif isinstance(message, Drain):
             self._drain(message.within_s)
 

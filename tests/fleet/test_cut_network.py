@@ -25,9 +25,8 @@ pytest.importorskip("asyncpg", reason="wants asyncpg: pip install 'rampway[postg
 SILENCE = "control_silence: 3s"
 
 
-@pytest.fixture(params=["down", "lost"])
-def how(request):
-    return request.param
+BOTH = pytest.mark.parametrize("how", ["down", "lost"])
+"""Refused at once, or silently dropped."""
 
 
 @pytest.fixture
@@ -52,6 +51,7 @@ async def comes_to(loads, share):
                 return
 
 
+@BOTH
 async def test_a_leader_that_is_cut_off_follows_later_and_gives_nothing_back(patient, how):
     three = patient
     await in_thread(three.start)
@@ -78,8 +78,8 @@ async def test_a_leader_that_is_cut_off_follows_later_and_gives_nothing_back(pat
     written_by_one(three.server)
 
 
-async def test_a_follower_that_is_cut_off_goes_to_stable_and_comes_back(hasty, how):
-    three = hasty
+async def test_a_follower_that_is_cut_off_goes_to_stable_and_comes_back(hasty):
+    three, how = hasty, "lost"
     await in_thread(three.start)
     async with three.loaded() as loads:
         cut = next(m for m in three.members if m is not three.leader)
@@ -97,20 +97,20 @@ async def test_a_follower_that_is_cut_off_goes_to_stable_and_comes_back(hasty, h
         await in_thread(until, three.together)
         await comes_to(alone, 1)
         assert await in_thread(three.leader.life.position) == place
-        await in_thread(cut.within.cut, how)
+        await in_thread(cut.within.cut, "down")
         await in_thread(three.leader.life.order, "rollback", reason="bad")
         await none_gets(others, "v2")
         await comes_to(alone, 0)
         await in_thread(cut.within.mend)
-        await none_gets(alone, "v2", 120)
+        await none_gets(alone, "v2", 120)  # it meets the table of the rollback, no older one
         await in_thread(until, three.together)
         await none_gets(loads, "v2")
     assert lost(loads) == []
     written_by_one(three.server)
 
 
-async def test_a_database_that_is_away_longer_than_the_silence_takes_no_weight_for_good(hasty, how):
-    three = hasty
+async def test_a_database_that_is_away_longer_than_the_silence_takes_no_weight_for_good(hasty):
+    three, how = hasty, "down"
     await in_thread(three.start)
     async with three.loaded() as loads:
         place = await in_thread(three.leader.life.position)

@@ -16,7 +16,8 @@ import pytest
 
 from router.agent.command import folder_of
 from tests.fleet.kit import NEEDS_ENVOY, Quick, beyond_on_this_machine, counted_in, versions_of
-from tests.fleet.test_replicas import Member, Routers, free_port, leads, listed
+from tests.fleet.replicas import Member, Routers, free_port, leads
+from tests.fleet.test_replicas import listed
 from tests.live.kit import Clients, Version, route
 from tests.reliability.whole import ask, in_thread, request, until
 

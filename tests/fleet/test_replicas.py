@@ -116,7 +116,7 @@ def requests_counted(life):
 async def test_what_three_saw_convicts_as_what_one_saw(three):
     """At most two failures more: they are told at once, after what was counted before them."""
     await in_thread(three.start)
-    one, spread = await in_turn(three, 3, per_s=50)
+    one, spread = await in_turn(three, 3, per_s=25)
     assert median(n for n, _ in spread) <= median(n for n, _ in one) + 2
 
 
