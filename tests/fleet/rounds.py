@@ -4,8 +4,8 @@ python -m tests.fleet.rounds --rounds 100 [--seed 7]
 
 In each round one thing goes wrong, and in every second one the candidate is taken back meanwhile.
 Then: no request was lost at a router that lived; the position is what was ordered last; who was
-taken back gets nothing, at any router; terms in the journal never fall. A way back that the database
-did not have (``durable: false``) is asked for again where another router leads afterwards.
+taken back gets nothing, at any router; terms in the journal never fall. A way back that the
+database did not have (``durable: false``) is asked for again where another router leads afterwards.
 """
 
 from __future__ import annotations
