@@ -186,21 +186,20 @@ class Rounds:
         return True
 
     async def cut(self, members, back):
-        how = self.random.choice(["down", "lost"])
+        how, was = self.random.choice(["down", "lost"]), self.three.leader
         for member in members:
             await in_thread(member.within.cut, how)
-        if self.three.leader in members and len(members) == 1:
-            await self.another_leads(members[0])
-        order = next(m for m in self.three.members if self.leading(m) and m not in members) \
-            if len(members) == 1 else self.three.leader  # fmt: skip
-        if back:
-            await self.back(order)
+        connected = [m for m in self.three.members if m not in members]
+        leader = await self.another_leads(was) if connected and was in members else was
+        moved = back and self.leading(leader)  # else it heard of a later one before it was cut off
+        if moved:
+            await self.back(leader)
         await asyncio.sleep(self.random.uniform(0.5, CUT_S))
         for member in members:
             await in_thread(member.within.mend)
-        if members[0] is not order and len(members) == 1:
-            await in_thread(until, lambda: not leads(members[0].life))
-        return back
+        if leader is not was:
+            await in_thread(until, lambda: not leads(was.life))
+        return moved
 
     async def leader_cut(self, back):
         return await self.cut([self.three.leader], back)
