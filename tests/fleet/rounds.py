@@ -84,6 +84,7 @@ class Rounds:
             self.unwritten = None
             await none_gets(self.loads, "v2", 40)
             assert (await in_thread(self.three.leader.life.status))["phase"] == "rolled_back"
+            await in_thread(until, self.store_works)
             await self.order("retry", force=True)
             await in_thread(until, self.three.together)
         elif not moved:
@@ -95,6 +96,9 @@ class Rounds:
                 await each_has(self.loads, 30)
                 if all(answers(self.loads, "v2")):
                     return
+
+    def store_works(self):
+        return not any(one.startswith("store:") for one in self.three.health()["problems"])
 
     async def order(self, command, **fields):
         await in_thread(self.three.leader.life.order, command, **fields)
