@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from tests.fleet.test_replicas import HALF, PATIENT, Routers
+from tests.fleet.replicas import HALF, PATIENT, Routers
 from tests.postgres_server import server_or_skip
 from tests.reliability.whole import Service, Site, until
 
