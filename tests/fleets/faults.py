@@ -10,17 +10,20 @@ from router.control.state import postgres
 from tests.fleets import statements
 from tests.nights.faults import edited_in
 
-DELETED = "take(db, str(self._lease.me), await take(db, str(self._lease.me), self._done))"
+DELETED = "take(db, str(self._lease.me), await take(db, str(self._lease.me), heard))"
 FAULTS = {
     "a batch counted twice": (
-        (replicated.Replicated._book, "batch.number <= self._booked.get(batch[:2], 0)", "False"),
+        (replicated.Replicated._is_new, "batch.number > self._booked.get(batch[:2], 0)", "True"),
     ),
     "a batch deleted before it is booked": (
         (
             replicated.Replicated._turn,
-            "batches = await take(db, str(self._lease.me), self._done)",
+            "batches = await take(db, str(self._lease.me), heard)",
             f"batches = await {DELETED}",
         ),
+    ),
+    "a batch deleted while a failure of it waits": (
+        (replicated.Replicated._turn, "() if self._hears.waiting else self._done", "self._done"),
     ),
     "evidence of an earlier term counted": (
         (

@@ -34,7 +34,7 @@ class Server:
         """Chances: a statement fails before it happens; its answer is lost; so is a hint."""
         self.clock_s = 0.0
         """What its clock was set forward."""
-        self.statements = 0
+        self.statements = self.pids = 0
 
     def lag_s(self):
         return 0.0003 + self.machine.chance.random() * (0.001 + self.slow_s)
@@ -109,7 +109,7 @@ class Server:
         hints, self.tables.hints = self.tables.hints, []
         self.seen(db, text, values, rows)
         for payload in hints:
-            self._notify(payload)
+            self._notify(payload, db.pid)
         return rows
 
     def _answer(self, db, how, done, what):
@@ -118,12 +118,12 @@ class Server:
     def _silent(self, db, done, asked_s):
         db.process.call_at(max(asked_s + COMMAND_S, self.machine.now), _fail, done, TimeoutError())
 
-    def _notify(self, payload):
+    def _notify(self, payload, pid):
         for db in self.open:
             if db.channel is None or not self.reaches(db.process):
                 continue
             if self.machine.chance.random() >= self.unheard:
-                db.process.call_later(self.lag_s(), db.hear, payload)
+                db.process.call_later(self.lag_s(), db.hear, payload, pid)
 
 
 class Connection:
@@ -132,6 +132,8 @@ class Connection:
     def __init__(self, server, process, channel):
         self.server, self.process, self.channel = server, process, channel
         self.waiting = self.snapshot = None
+        server.pids += 1
+        self.pid = server.pids
         self._closed = False
 
     async def fetch(self, text, *values):
@@ -149,9 +151,12 @@ class Connection:
     def transaction(self, **_):
         return _Snapshot(self)
 
-    def hear(self, payload):
+    def hear(self, payload, pid):
         if not self._closed:
-            self.channel(self, 1, "rampway", payload)
+            self.channel(self, pid, "rampway", payload)
+
+    def get_server_pid(self):
+        return self.pid
 
     def is_closed(self):
         return self._closed

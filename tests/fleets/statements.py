@@ -36,7 +36,7 @@ class Tables:
     table: tuple | None = None
     """(holder, term, generation, body)"""
     replicas: dict = field(default_factory=dict)
-    """replica -> [boot, told, states, seen]"""
+    """replica -> [boot, told, states, seen, leads, admin, network]"""
     batches: dict = field(default_factory=dict)
     """(replica, boot, number) -> [term, taken, body]"""
     hints: list = field(default_factory=list)
@@ -143,7 +143,7 @@ def table_put(db, holder, term, generation, body):
 
 
 def told(db, *values):
-    replica, boot, number, states, term, body, urgent, *rest = values
+    replica, boot, number, states, term, body, hint, *rest = values
     rank, said = tuple(rest[:2]), rest[2:]
     row, leads = db.replicas.get(replica), db.lease.get("leader")
     leader = next(  # as it was before this statement
@@ -159,11 +159,11 @@ def told(db, *values):
         db.replicas[replica] = [boot, number, states, db.now, *said]
         if body is not None:
             db.batches.setdefault((replica, boot, number), [term, "", body])
-        if urgent:
-            db.hint(exchange.TOLD)
+        if hint:
+            db.hint(hint)
     newer = db.table if db.table is not None and db.table[1:3] > rank else None
     return [{
-        "mine": int(mine), "hinted": int(mine and urgent), "boot": row[0] if row else None,
+        "mine": int(mine), "hinted": int(mine and hint != ""), "boot": row[0] if row else None,
         "holder": leads[0] if leads else None, "lives": bool(leads and leads[2] > db.now),
         "publisher": newer[0] if newer else None, "body": newer[3] if newer else None,
         "leader": leader[0], "admin": leader[1], "network": leader[2],

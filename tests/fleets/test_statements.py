@@ -81,8 +81,9 @@ def drawn(rnd, db):
         (layout.REVISIONS, ()), (layout.ANSWER, ("id",)),
         (exchange._PUT, (holder, term, rnd.randrange(4), b"table")),
         (exchange._TELL, (name, boot, number, b"s", term, rnd.choice((None, b"w")),
-                          rnd.random() < 0.3, rnd.randrange(3), rnd.randrange(3), *address)),
-        (exchange._TELL, (name, boot, number, b"s", term, b"w", False, 0, 0, *address)),
+                          rnd.choice(("", exchange.TOLD, exchange.FAILED)),
+                          rnd.randrange(3), rnd.randrange(3), *address)),
+        (exchange._TELL, (name, boot, number, b"s", term, b"w", "", 0, 0, *address)),
         (exchange._TAKE, (holder, *([key[at] for key in done] for at in range(3)))),
         (exchange._REPLICAS, ()), (exchange._LEAVE, (name, boot)),
     ))  # fmt: skip

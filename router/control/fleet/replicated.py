@@ -144,9 +144,11 @@ class Replicated:
         telling.wake.clear()
         try:
             db = await self._takes.db()
-            batches = await take(db, str(self._lease.me), self._done)
+            heard = () if self._hears.waiting else self._done  # what waits here is not lost with us
+            batches = await take(db, str(self._lease.me), heard)
             self._done = batches
-            if not self._hears.waiting and any(ANSWER in one.words for one in batches):
+            answers = any(ANSWER in one.words for one in batches if self._is_new(one))
+            if answers and not self._hears.waiting:
                 telling.failed()  # the hint comes later than what it is about
             for batch in batches:
                 self._book(batch)
@@ -161,13 +163,16 @@ class Replicated:
 
     def _book(self, batch: ReplicaBatch) -> None:
         """Once; the words of who follows this leader."""
-        if batch.number <= self._booked.get(batch[:2], 0):
+        if not self._is_new(batch):
             return
         self._booked[batch[:2]] = batch.number
         if self._table is not None and batch.term == self._table.term:
             for word in batch.words:
                 with net("replicas"):
                     self._hear(word, batch.replica)
+
+    def _is_new(self, batch: ReplicaBatch) -> bool:
+        return batch.number > self._booked.get(batch[:2], 0)
 
     def _hear(self, word: Word, replica: str) -> None:
         if word == ANSWER:
