@@ -60,6 +60,7 @@ async def test_who_follows_tells_of_itself_and_passes_the_rest_on(three):
     await in_thread(three.start)
     leader = three.leader
     follower = next(m for m in three.members if m is not leader).life
+    await in_thread(until, lambda: follower.api("/healthz")[1]["leader"])
     status, health = await in_thread(follower.api, "/healthz")
     assert (status, health["problems"]) == (200, [])
     assert {one["replica"] for one in health["workers"]} == {health["replica"]}
