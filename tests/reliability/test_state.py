@@ -97,6 +97,9 @@ class Killed:
             if revision == known:
                 assert position == self.acknowledged
         tally = await asked(life.port, 40)
+        while (later := await in_thread(life.position)) != position:  # a step began meanwhile
+            position, tally = later, await asked(life.port, 40)
+            _, phase, _, weight_bp = position
         assert set(tally.statuses) == {200}
         assert shares_fit(tally, weight_bp), (tally.versions, position)
         if phase in ("rolled_back", "aborted"):
