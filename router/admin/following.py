@@ -25,6 +25,7 @@ from yarl import URL
 
 from router.admin import handlers
 from router.admin.access import ACTOR_HEADER, Access, Caller
+from router.admin.bodies import whole_body
 from router.admin.operation import Operation
 from router.admin.problems import HttpProblem
 from router.control.told.answers import HealthView, ReadyView, SessionView
@@ -33,8 +34,6 @@ from router.core.policy.server import is_loopback
 CONNECT_S: Final = 2.0
 SILENCE_S: Final = 20.0
 """Without a byte of the leader; it answers an order within 10 s and comments a stream every 5 s."""
-BODY_S: Final = 10.0
-BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 WRITE_S: Final = 10.0
 """Who takes nothing of its answer for so long is disconnected."""
 PASSED_BY: Final = "X-Rampway-Passed-By"
@@ -121,7 +120,7 @@ class Following:
         if (own := self._own.get(route.path)) is not None:
             return await own(request, access, identity)
         leader = self._reachable(request)
-        body = await _whole(request) if request.can_read_body else b""
+        body = await whole_body(request) if request.can_read_body else b""
         return await self._pass_on(request, leader, body)
 
     async def close(self) -> None:
@@ -213,20 +212,6 @@ def _elsewhere(says: Says, leader: Leader, why: str) -> HttpProblem:
         503, f"{says.name} follows {leader.name}, which answers this: ask it at {leader.admin}, "
         f"{why}", code="not_leader",
     )  # fmt: skip
-
-
-async def _whole(request: web.Request) -> bytes:
-    """The body, as large as any that is known. Raises HttpProblem."""
-    found = bytearray()
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for piece in request.content.iter_any():
-                found += piece
-                if len(found) > BODY_BYTES_MAX:
-                    raise HttpProblem(413, f"at most {BODY_BYTES_MAX:,} bytes")
-    except TimeoutError:
-        raise HttpProblem(408, f"the body did not arrive within {BODY_S:g} s") from None
-    return bytes(found)
 
 
 async def _copied(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import web
 
 from router.admin.access import Access
+from router.admin.bodies import whole_body
 from router.admin.commands import check_fields
 from router.admin.connections import SWEEP_S, Connections
 from router.admin.following import Following, leaf_digest
@@ -38,11 +39,7 @@ from router.telemetry.log import get_logger
 
 NUMBER_CHARS_MAX = 40
 """Of a number in a query; a float has 24 at most."""
-BODY_S = 10.0
-"""Time for the whole body of an order, a few hundred bytes."""
 HEAD_BYTES_MAX = 16_384
-SHAPED_BYTES_MAX = 4 * 1024 * 1024
-"""10,000 labels with all that they may say, and room."""
 """Longest line of a request head; tokens and sticky keys are far shorter."""
 BACKLOG = 1_024
 """Connections that the kernel keeps while this process is busy."""
@@ -348,18 +345,10 @@ def _parameter(name: str, text: str, schema: Schema) -> Any:
 
 
 async def _shaped(request: web.Request, shape: type[msgspec.Struct]) -> msgspec.Struct:
-    """A large body, read within :data:`SHAPED_BYTES_MAX` and checked as a whole."""
+    """A large body, read within its bounds and checked as a whole."""
     if request.content_type != "application/json":
         raise HttpProblem(415, "send Content-Type: application/json")
-    raw = bytearray()
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for piece in request.content.iter_any():
-                raw += piece
-                if len(raw) > SHAPED_BYTES_MAX:
-                    raise HttpProblem(413, f"at most {SHAPED_BYTES_MAX:,} bytes")
-    except TimeoutError:
-        raise HttpProblem(408, f"the body did not arrive within {BODY_S:g} s") from None
+    raw = await whole_body(request)
     try:
         return msgspec.json.decode(raw, type=shape)
     except msgspec.ValidationError as error:
@@ -375,11 +364,7 @@ async def _body(request: web.Request, route: Operation) -> dict[str, Any]:
     """
     if request.content_type != "application/json":
         raise HttpProblem(415, "send Content-Type: application/json")
-    try:
-        async with asyncio.timeout(BODY_S):
-            raw = await request.read()
-    except TimeoutError:
-        raise HttpProblem(408, f"the body did not arrive within {BODY_S:g} s") from None
+    raw = await whole_body(request, STRICT.bytes_max)
     try:
         body = read(raw, STRICT) if raw else {}
     except ValueError as error:

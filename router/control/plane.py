@@ -307,7 +307,7 @@ class Plane(Parts):
         if known != self._known:
             self._known = known
             self.observatory.given.keep_only(known)
-            for book in {self.metrics, self._counts}:
+            for book in dict.fromkeys((self.metrics, self._counts)):
                 for part in book.keeping_only(known):
                     in_turn(part)
 

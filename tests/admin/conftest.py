@@ -45,7 +45,8 @@ class Site:
 
 @asynccontextmanager
 async def running(policy: Admin, controller: FakeController | None = None, **options):
-    controller = controller or FakeController()
+    if "following" not in options:  # who follows decides nothing
+        controller = controller or FakeController()
     server = AdminServer(controller, policy, **options)
     await server.start()
     try:

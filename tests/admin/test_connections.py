@@ -10,7 +10,7 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from router.admin import connections, server
+from router.admin import bodies, connections, server
 from router.core.policy.server import Admin
 from tests.admin.conftest import SECRETS, TOKENS, running
 
@@ -19,7 +19,7 @@ from tests.admin.conftest import SECRETS, TOKENS, running
 async def quick(monkeypatch):
     monkeypatch.setattr(connections, "HEAD_S", 0.5)
     monkeypatch.setattr(server, "SWEEP_S", 0.05)
-    monkeypatch.setattr(server, "BODY_S", 0.3)
+    monkeypatch.setattr(bodies, "BODY_S", 0.3)
     async with running(Admin(listen="127.0.0.1:0")) as made:
         yield made
 

@@ -7,14 +7,12 @@ import shutil
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
-import aiohttp
 import pytest
 
-from router.admin import AdminServer
 from router.admin.following import PASSED_BY, Following
 from router.control.told.answers import HealthView, ReadyView
 from router.core.policy.server import Admin
-from tests.admin.conftest import TOKENS, Site, bearer, running
+from tests.admin.conftest import TOKENS, bearer, running
 from tests.admin.fake_controller import ROUTE
 from tests.admin.test_tls import certificate
 
@@ -47,13 +45,8 @@ def led_by(url, network="here"):
 async def follower(leader, policy=None):
     following = Following(Says(leader))
     policy = policy or Admin(listen="127.0.0.1:0", tokens=TOKENS)
-    server = AdminServer(None, policy, following=following)
-    await server.start()
-    try:
-        async with aiohttp.ClientSession() as client:
-            yield Site(server, None, client)
-    finally:
-        await server.close()
+    async with running(policy, following=following) as site:
+        yield site
 
 
 @pytest.fixture

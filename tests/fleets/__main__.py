@@ -18,22 +18,13 @@ from tests.fleets import seams
 from tests.fleets.faults import FAULTS, put_in
 from tests.fleets.fleet import Fleet, policy
 from tests.nights import policies
-from tests.nights.runner import PIECE, pieces, spread
+from tests.nights.runner import PIECE, lives, mistakes, pieces, spread
 
 
 def many(replicas, piece):
     """Fleets of a piece: (number, CPU seconds, violations by seed, sums of facts)."""
-    found, sums, began = {}, {"digest": 0, "callbacks": 0}, time.process_time()
     with seams.installed(PIECE + 1):
-        for seed in piece:
-            out = Fleet(seed, replicas).live()
-            sums["digest"] ^= out.digest
-            sums["callbacks"] += out.steps
-            if out.violations:
-                found[seed] = out.violations[0]
-            for name, number in out.facts.items():
-                sums[name] = sums.get(name, 0) + number
-    return len(piece), time.process_time() - began, found, sums
+        return lives(piece, lambda seed: Fleet(seed, replicas))
 
 
 def run(seeds, replicas, jobs):
@@ -77,15 +68,11 @@ def finding(name, replicas, piece):
 
 def table(names, replicas, within, jobs):
     """Mistakes; the number of those that are not found."""
-    missed = 0
-    print(f"{'put in':56} fleets  by")
-    for name in names:
-        with spread(partial(finding, name, replicas), pieces(range(within), jobs), jobs) as told:
-            found = next(filter(None, told), None)
-        missed += found is None
-        after, by = (found[0] + 1, found[1][0]) if found else ("-", "NOBODY")
-        print(f"{name:56} {after:>6}  {by}", flush=True)
-    return missed
+
+    def fleets(name):
+        return spread(partial(finding, name, replicas), pieces(range(within), jobs), jobs)
+
+    return mistakes(("put in", "fleets"), names, fleets)
 
 
 def main(argv=None):

@@ -47,7 +47,8 @@ def test_a_mistake_can_be_put_in_and_taken_away(name):
     assert [function.__code__ for function, _, _ in FAULTS[name]] == codes
 
 
-QUICK = ("a batch deleted before it is booked", "evidence of an earlier term counted",
+QUICK = ("a batch deleted before it is booked", "a batch deleted while a failure of it waits",
+         "evidence of an earlier term counted",
          "a word that may not have been heard is not said again")  # fmt: skip
 
 

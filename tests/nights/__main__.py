@@ -19,7 +19,7 @@ from tests.nights import seams
 from tests.nights.checks import Checks
 from tests.nights.faults import FAULTS
 from tests.nights.night import Night, setup
-from tests.nights.runner import finding, many, pieces, spread, stories
+from tests.nights.runner import finding, many, mistakes, pieces, spread, stories
 from tests.nights.shrink import command, shrunk
 from tests.nights.stories import STORIES, written
 
@@ -72,15 +72,11 @@ def tell(seed, kept):
 
 def table(names, within, jobs):
     """Faults; the number of those that are not found."""
-    missed = 0
-    print(f"{'put back':46} nights  by")
-    for name in names:
-        with spread(partial(finding, name), pieces(range(within), jobs), jobs) as told:
-            found = next(filter(None, told), None)
-        missed += found is None
-        after, by = (found[0] + 1, found[1][0]) if found else ("-", "NOBODY")
-        print(f"{name:46} {after:>6}  {by}", flush=True)
-    return missed
+
+    def nights(name):
+        return spread(partial(finding, name), pieces(range(within), jobs), jobs)
+
+    return mistakes(("put back", "nights"), names, nights)
 
 
 def main(argv=None):

@@ -46,18 +46,36 @@ def spread(job, several, jobs):
 
 def many(piece, kept=PIECE + 1, *, told=False):
     """Nights of a piece: (number, CPU seconds, violations by seed, sums of facts)."""
+    with seams.installed(kept):
+        return lives(piece, lambda seed: Night(seed, story=STORIES[seed][1] if told else None))
+
+
+def lives(piece, made):
+    """What each ``made(seed)`` lives through: (number, CPU s, violations by seed, facts summed)."""
     found, sums = {}, {"digest": 0, "callbacks": 0}
     began = time.process_time()
-    with seams.installed(kept):
-        for seed in piece:
-            out = (Night(seed, story=STORIES[seed][1]) if told else Night(seed)).live()
-            sums["digest"] ^= out.digest
-            sums["callbacks"] += out.steps
-            if out.violations:
-                found[seed] = out.violations[0]
-            for name, number in out.facts.items():
-                sums[name] = sums.get(name, 0) + number
+    for seed in piece:
+        out = made(seed).live()
+        sums["digest"] ^= out.digest
+        sums["callbacks"] += out.steps
+        if out.violations:
+            found[seed] = out.violations[0]
+        for name, number in out.facts.items():
+            sums[name] = sums.get(name, 0) + number
     return len(piece), time.process_time() - began, found, sums
+
+
+def mistakes(heading, names, first):
+    """A table of mistakes and what ``first(name)``, a context, finds; how many nobody finds."""
+    missed = 0
+    print(f"{heading[0]:56} {heading[1]}  by")
+    for name in names:
+        with first(name) as told:
+            found = next(filter(None, told), None)
+        missed += found is None
+        after, by = (found[0] + 1, found[1][0]) if found else ("-", "NOBODY")
+        print(f"{name:56} {after:>6}  {by}", flush=True)
+    return missed
 
 
 def stories(piece):

@@ -7,7 +7,6 @@ no counter begins anew when another router leads. It is booked here, once, and t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from router.control.fleet.counted import CountsWaiting
 from router.control.fleet.fleet import Hears, Reply
@@ -23,8 +22,6 @@ from router.link.messages import (
     SpanReport,
 )
 from router.telemetry.metrics import Gauge, Metrics, labels
-
-PAIRS_SHED: Final = "pairs_shed"
 
 
 class OwnCounts:
@@ -61,7 +58,7 @@ class OwnCounts:
         """Answers to compare."""
         self._to.pairs(who, report)
         if report.shed:
-            self.metrics.add_rejected({PAIRS_SHED: report.shed})
+            self.metrics.add_rejected({"pairs_shed": report.shed})
 
     def sampled(self, who: WorkerId, report: SampleReport) -> None:
         """Requests with their predictions."""
