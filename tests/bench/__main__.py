@@ -4,8 +4,8 @@ Every proxy is pinned to core 0; the load generator and the backend live on core
 (user and system time of the whole process tree, divided by the requests) is the figure that noisy
 neighbours disturb least; requests per second and latencies are printed with it.
 
-    python -m tests.bench [--parts saturation,endurance,rates,mirror,features,streams,
-                                   secure,bodies,workers,growth,protection,reading]
+    python -m tests.bench [--parts saturation,endurance,rates,secure_rates,mirror,features,
+                                   streams,secure,bodies,workers,growth,protection,reading]
                           [--rounds 5] [--seconds 2] [--only rampway,nginx]
 """
 

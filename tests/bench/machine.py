@@ -71,15 +71,18 @@ def settled(pid, seconds=20.0):
             break
 
 
-def compiled(name, folder):
-    """The C program ``name`` built in ``folder``; RuntimeError without a compiler."""
-    binary = folder / name
+def compiled(name, folder, *, tls=False):
+    """The C program ``name`` built in ``folder``; RuntimeError without what that takes."""
+    binary = folder / (f"{name}-tls" if tls else name)
     source = HERE / f"{name}.c"
     if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
         compiler = shutil.which("cc") or shutil.which("gcc")
         if compiler is None:
             raise RuntimeError("make bench needs a C compiler (cc) for its load generator")
-        subprocess.run([compiler, "-O2", "-o", binary, source], check=True)
+        more = ["-DTLS", "-lssl", "-lcrypto"] if tls else []
+        made = subprocess.run([compiler, "-O2", "-o", binary, source, *more], check=not tls)
+        if made.returncode:
+            raise RuntimeError("load over TLS needs OpenSSL's headers (Debian: libssl-dev)")
     return binary
 
 
@@ -104,9 +107,9 @@ class Stage:
         return process.pid
 
     def load(self, port, *, rate=0, seconds=2.0, connections=32, path="/same", body=1024,
-             users=1):  # fmt: skip
+             users=1, tls=False):  # fmt: skip
         """One burst of load; its JSON result. rate 0: as fast as the answers come back."""
-        argv = ["taskset", "-c", LOAD_CORE, compiled("openloop", self.folder)]
+        argv = ["taskset", "-c", LOAD_CORE, compiled("openloop", self.folder, tls=tls)]
         argv += [port, rate, seconds, connections, path, body, users]
         out = subprocess.run(
             list(map(str, argv)), capture_output=True, text=True, timeout=seconds + 30, check=True

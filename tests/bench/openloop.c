@@ -3,7 +3,8 @@
  * At a constant rate (open loop) latency is counted from the INTENDED send time, so a server that
  * stalls is not hidden behind requests that were never sent. Rate 0 is a closed loop: saturation.
  *
- *   cc -O2 -o openloop openloop.c
+ *   cc -O2 -o openloop openloop.c                             or, for TLS (certificates are not checked):
+ *   cc -O2 -o openloop-tls openloop.c -DTLS -lssl -lcrypto
  *   openloop PORT RATE SECONDS CONNECTIONS PATH BODY_BYTES USERS [HEADER_LINE]
  *
  * USERS (1 to 900000) take turns. With more than one every head differs: another X-User-Id, another
@@ -25,6 +26,10 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#endif
 
 enum state { IDLE, BUSY, ANSWERED_EARLY };
 
@@ -34,6 +39,9 @@ typedef struct {
     double due; /* intended send time */
     char *buffer;
     size_t length, capacity, written;
+#ifdef TLS
+    SSL *tls;
+#endif
 } Connection;
 
 static char *request, *user, *identity, *trace, *parent;
@@ -57,6 +65,50 @@ static void watch(Connection *c, int operation, unsigned events) {
     epoll_ctl(poller, operation, c->fd, &event);
 }
 
+#ifdef TLS
+static SSL_CTX *context;
+
+static void secure(Connection *c) {
+    c->tls = SSL_new(context);
+    SSL_set_fd(c->tls, c->fd);
+    if (SSL_connect(c->tls) != 1) {
+        ERR_print_errors_fp(stderr);
+        exit(2);
+    }
+}
+
+/* As of read and write: bytes, or -1 with EAGAIN where the connection lives. */
+static ssize_t told(Connection *c, int n) {
+    if (n > 0)
+        return n;
+    int error = SSL_get_error(c->tls, n);
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EIO;
+    ERR_clear_error();
+    return -1;
+}
+
+static ssize_t take(Connection *c, void *to, size_t most) {
+    return told(c, SSL_read(c->tls, to, most));
+}
+
+static ssize_t give(Connection *c, const void *from, size_t most) {
+    return told(c, SSL_write(c->tls, from, most));
+}
+#else
+static ssize_t take(Connection *c, void *to, size_t most) { return read(c->fd, to, most); }
+
+static ssize_t give(Connection *c, const void *from, size_t most) {
+    return write(c->fd, from, most);
+}
+#endif
+
+static void close_connection(Connection *c) {
+#ifdef TLS
+    SSL_free(c->tls);
+#endif
+    close(c->fd);
+}
+
 static void open_connection(Connection *c) {
     int one = 1;
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -65,6 +117,9 @@ static void open_connection(Connection *c) {
         exit(2);
     }
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+#ifdef TLS
+    secure(c);
+#endif
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
     watch(c, EPOLL_CTL_ADD, EPOLLIN);
     c->state = IDLE;
@@ -73,7 +128,7 @@ static void open_connection(Connection *c) {
 
 static void pump(Connection *c) {
     while (c->written < request_length) {
-        ssize_t n = write(c->fd, request + c->written, request_length - c->written);
+        ssize_t n = give(c, request + c->written, request_length - c->written);
         if (n < 0) {
             if (errno == EAGAIN)
                 watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
@@ -146,7 +201,7 @@ static int receive(Connection *c) {
         c->capacity *= 2;
         c->buffer = realloc(c->buffer, c->capacity);
     }
-    ssize_t n = read(c->fd, c->buffer + c->length, c->capacity - c->length);
+    ssize_t n = take(c, c->buffer + c->length, c->capacity - c->length);
     if (n < 0 && errno == EAGAIN)
         return 0;
     if (n <= 0)
@@ -210,6 +265,10 @@ int main(int argc, char **argv) {
     make_request(argv[5], atoi(argv[1]), atol(argv[6]), argc > 8 ? argv[8] : "");
     users = atol(argv[7]);
 
+#ifdef TLS
+    context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE);
+#endif
     poller = epoll_create1(0);
     Connection *all = calloc(count, sizeof *all), **idle = malloc(count * sizeof *idle);
     int idles = 0;
@@ -261,7 +320,7 @@ int main(int argc, char **argv) {
             if (result > 0) {
                 record(c, at);
             } else {
-                close(c->fd);
+                close_connection(c);
                 reconnects++;
                 if (!was_idle) {
                     errors++;

@@ -4,12 +4,12 @@ import contextlib
 from dataclasses import replace
 
 from tests.bench.growth import SERIES
-from tests.bench.machine import Stage
+from tests.bench.machine import Stage, compiled
 from tests.bench.peers import PEERS, Target, start_peer, start_rampway
 from tests.bench.protection import protection
 from tests.bench.reading import reading
 from tests.bench.rounds import interleave, median, ratio, summary, table
-from tests.bench.special import bodies, secure, streams
+from tests.bench.special import bodies, both_sides, secure, streams
 
 SATURATION = [
     ("CPU µs", "cpu_us", ".1f"), ("x nginx", "cpu_x", ".2f"), ("req/s", "rps", ".0f"),
@@ -19,8 +19,12 @@ SATURATION = [
 near 1 and busy is not, the load was the bottleneck; CPU per request holds all the same."""
 LATENCY = [
     ("p50 µs", "p50_us", ".0f"), ("added", "added_p50_us", ".0f"), ("p99 µs", "p99_us", ".0f"),
-    ("added", "added_p99_us", ".0f"), ("CPU µs", "cpu_us", ".1f"), ("bad", "bad", "d"),
+    ("added", "added_p99_us", ".0f"), ("x nginx", "added_p99_x", ".2f"),
+    ("CPU µs", "cpu_us", ".1f"), ("busy", "busy", ".2f"), ("load", "load_busy", ".2f"),
+    ("bad", "bad", "d"),
 ]  # fmt: skip
+"""added: beyond the same load straight to the backend; x nginx is of the added p99."""
+RATES = (2_000, 10_000)
 
 
 def wanted(args, name):
@@ -104,19 +108,43 @@ def endurance(stage, backend, args):
 def rates(stage, backend, args):
     """Open loop at 2,000 and 10,000 requests a second: latency from the intended send time."""
     found = {}
-    for rate in (2_000, 10_000):
+    for rate in RATES:
         with cast(stage, backend, args) as targets:
             plain = [t for t in targets if "+" not in t.name and "proxy" not in t.name[-5:]]
             plain = [replace(t, load=varied(t).load) for t in plain]
             plain.insert(0, Target("direct", backend.stable, load=varied(plain[0]).load))
-            bursts = interleave(stage, plain, args.rounds, rate=rate, seconds=args.seconds)
-            rows = summary(bursts, "nginx", plain)
-        for row in rows.values():
-            for key in ("p50_us", "p99_us"):
-                row[f"added_{key}"] = row[key] - rows["direct"][key]
-        print(f"  at {rate} requests/s\n{table(rows, LATENCY)}")
-        found[str(rate)] = rows
+            found[str(rate)] = _added(stage, plain, "nginx", rate, args)
     return found
+
+
+def secure_rates(stage, backend, args):
+    """The same with TLS from the client and to the version; "direct" is TLS to the backend."""
+    try:
+        compiled("openloop", stage.folder, tls=True)
+    except RuntimeError as missing:
+        print(f"  left out: {missing}")
+        return {}
+    found = {}
+    for rate in RATES:
+        with both_sides(stage, backend) as (inner, targets):
+            ends = [Target("direct", backend.secure), *targets]
+            ends = [replace(one, load=varied(one).load | {"tls": True}) for one in ends]
+            found[str(rate)] = _added(inner, ends, "nginx + secure", rate, args)
+    return found
+
+
+def _added(stage, targets, reference, rate, args):
+    """Rows at one rate: what each target adds to the one called direct."""
+    bursts = interleave(stage, targets, args.rounds, rate=rate, seconds=args.seconds)
+    rows = summary(bursts, reference, targets)
+    for row in rows.values():
+        for key in ("p50_us", "p99_us"):
+            row[f"added_{key}"] = row[key] - rows["direct"][key]
+    for name, row in rows.items():
+        if name != "direct" and rows[reference]["added_p99_us"]:
+            row["added_p99_x"] = row["added_p99_us"] / rows[reference]["added_p99_us"]
+    print(f"  at {rate} requests/s\n{table(rows, LATENCY)}", flush=True)
+    return rows
 
 
 def mirror(stage, backend, args):
@@ -203,6 +231,7 @@ PARTS = {
     "saturation": saturation,
     "endurance": endurance,
     "rates": rates,
+    "secure_rates": secure_rates,
     "mirror": mirror,
     "features": features,
     "streams": streams,

@@ -22,7 +22,8 @@ def measure(stage, target, **load):
 def interleave(stage, targets, rounds, **load):
     """Bursts per target name, in round order; one warm-up burst each is thrown away."""
     for target in targets:
-        stage.load(target.port, seconds=0.5, connections=load.get("connections", 32))
+        first = {"seconds": 0.5, "connections": load.get("connections", 32)}
+        stage.load(target.port, **(first | target.load))
     results = {target.name: [] for target in targets}
     for number in range(rounds):
         for target in targets:

@@ -76,11 +76,8 @@ def _watch(program, port):
     return json.loads(out.stdout)
 
 
-def secure(stage, backend, args):
-    """TLS from the client and to the version, every head another one; load by wrk."""
-    if shutil.which("wrk") is None:
-        print("  left out: needs wrk (Debian: wrk)")
-        return {}
+def both_sides(stage, backend):
+    """nginx and the router, both with TLS from the client and to the version."""
     run = stage.folder
     shown = f"tls: {{certificate: {run}/bench.pem, key: {run}/bench.key}}\n"
     edits = [
@@ -89,7 +86,15 @@ def secure(stage, backend, args):
            f'["https://127.0.0.1:{backend.secure}"], tls: {{ca: {run}/ca.pem}}}}')
           for name in ("stable", "candidate")),
     ]  # fmt: skip
-    with beside_nginx(stage, backend, "nginx + secure", edits) as (_, targets):
+    return beside_nginx(stage, backend, "nginx + secure", edits)
+
+
+def secure(stage, backend, args):
+    """TLS from the client and to the version, every head another one; load by wrk."""
+    if shutil.which("wrk") is None:
+        print("  left out: needs wrk (Debian: wrk)")
+        return {}
+    with both_sides(stage, backend) as (_, targets):
         found = {target.name: [] for target in targets}
         for _ in range(args.rounds):
             for target in targets:
