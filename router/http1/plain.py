@@ -200,10 +200,10 @@ class PlainShape(Shape):
             self.connection = place
         elif kind == TRANSFER_ENCODING:
             self.chunked = True
-        elif low == b"traceparent":
+        elif kind == TRACE and low == b"traceparent":
             self.parent = place + 1
             return _PARENT
-        elif low == b"tracestate":
+        elif kind == TRACE:
             self.state = place
         return _VALUES.get(kind, _ANY)
 

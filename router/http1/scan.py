@@ -18,6 +18,7 @@ from router.http1.messages import (
     CONTENT_LENGTH,
     HOST,
     REQUEST_ID,
+    TRACE,
     TRANSFER_ENCODING,
     Field,
 )
@@ -71,8 +72,8 @@ class Line:
         """The group of the lines that go on unchanged together; -1: it is in none."""
         self.begins = begins
         self.what: int = _ANY
-        if field.low == b"traceparent":
-            self.what = _PARENT if of_requests else _ANY
+        if field.kind == TRACE and field.low == b"traceparent":
+            self.what = _PARENT
         elif field.kind in {HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING}:
             self.what = field.kind
         elif field.kind == REQUEST_ID and of_requests:

@@ -51,6 +51,7 @@ RARE_OF_ANSWERS = (
     (b"X-Rampway-Version", b"z"), (b"X-Request-Id", b"q q"), (b"Keep-Alive", b"timeout=5"),
     (b"Upgrade", b"h2c"), (b"Content_Length", b"4"), (b"Content-Length", b"244"),
     (b"Proxy-Authenticate", b"x"), (b"Trailer", b"x"), (b"Server", b"again"),
+    (b"traceparent", PARENT % (3, 4, 0)), (b"tracestate", b"a=1"), (b"Host", b"b"),
 )  # fmt: skip
 ODD_STATUS = (
     b"HTTP/1.1 200", b"HTTP/1.1 204 No Content", b"HTTP/1.1 304 Not Modified", b"HTTP/1.0 200 OK",

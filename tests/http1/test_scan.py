@@ -14,6 +14,7 @@ from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS
 from router.http1.plain import HEAD_BYTES_MAX
 from router.http1.scan import scan
 from tests.http1 import generated
+from tests.http1.generated import PARENT
 from tests.http1.test_plain import OK, POST, TAUGHT, damaged, eager, read, shape_of, teach
 
 HEADS = int(os.environ.get("RAMPWAY_PLAIN_HEADS", "3000"))
@@ -49,6 +50,16 @@ def test_generated_heads_are_found_alike(answers, seed):
         if shape is not None:
             taken += found(shape, data) > 0
     assert taken > HEADS // 4 // 4
+
+
+@pytest.mark.parametrize(
+    "line", [b"traceparent: " + PARENT % (1, 2, 1), b"traceparent: x", b"tracestate: a=1", b"Host: a"]
+)
+def test_what_means_something_in_a_request_is_any_line_of_an_answer(line):
+    raw = OK.replace(b"Content-Type", line + b"\r\nContent-Type")
+    shape = shape_of(raw, answers=True)
+    assert found(shape, raw) == raw.index(b"\r\n\r\n") + 4
+    assert scan(shape.scanned, raw, HEAD_BYTES_MAX, False)[1][shape.length] == b"5"
 
 
 @pytest.mark.parametrize("raw", [POST, OK, CHUNKED], ids=["request", "answer", "chunks"])
