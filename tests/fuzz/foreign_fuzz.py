@@ -177,6 +177,7 @@ def large_call(rnd):
         lambda: protobuf.predict({name: ("FP32", [len(many) // 4, 4], [0.5])}),
         lambda: protobuf.predict({name: ("BYTES", [few], ["\udcff" * 12] * few)}),
         lambda: protobuf.predict({str(n): ("INT64", [1], [n]) for n in range(few // 2)}),
+        lambda: protobuf.predict({str(n): ("INT64", [20_000], [n]) for n in range(few // 6)}, 2),
         lambda: protobuf.framed(b"\x08\x01" * (size // 2)),
         lambda: protobuf.framed(protobuf.field(5, protobuf.field(5, b"\x18\x80" * (size // 2)))),
         lambda: protobuf.framed(b"\x2a\x00" * (size // 2)),

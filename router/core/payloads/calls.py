@@ -62,9 +62,10 @@ def _shape(sizes: list[int], where: str) -> list[int]:
     return sizes
 
 
-def _count(shape: list[int]) -> int:
+def _count(shape: list[int], reading: FieldReader) -> int:
     if (count := prod(shape)) > LEAVES_MAX:
         raise Unreadable(f"expected at most {LEAVES_MAX} values")
+    reading.promised(count)
     return count
 
 
@@ -103,7 +104,7 @@ def infer_tensors(body: bytes, raw_field: int) -> Iterator[Tensor]:
         fields = reading.fields(one)
         name, datatype = text(fields, 1), text(fields, 2)
         shape = _shape(integers(fields, 3), where)
-        count = _count(shape)
+        count = _count(shape, reading)
         data: list[Leaf]
         if raw:
             data = values_in(datatype, raw[place], count, where)
@@ -164,7 +165,7 @@ def predict_tensors(body: bytes, field: int) -> Iterator[Tensor]:
         fields = reading.fields(one)
         dims = parts(reading.fields(b"".join(parts(fields, 2))), 2)
         shape = _shape([integer(reading.fields(dim), 1) for dim in dims], "a tensor")
-        yield Tensor(name, shape, _filled(fields, integer(fields, 1), _count(shape)))
+        yield Tensor(name, shape, _filled(fields, integer(fields, 1), _count(shape, reading)))
 
 
 def _filled(fields: Fields, kind: int, count: int) -> list[Leaf]:

@@ -13,6 +13,7 @@ a length beyond the end     Unreadable
 a varint that never ends    at most ten bytes, at most 64 bits
 many small fields           :data:`FIELDS_MAX` of one body, nested ones too
 many packed values          counted before they are read
+shapes without values       :data:`VALUES_MAX` of one body, counted before they are made
 nesting                     as deep as the reader of one message asks, never deeper
 =========================== =====================================================================
 """
@@ -27,6 +28,8 @@ from router.core.payloads.answer import LEAVES_MAX, Beyond
 
 FIELDS_MAX: Final = ANSWER.values_max
 """Fields of one body that are read, of all its messages together."""
+VALUES_MAX: Final = ANSWER.values_max
+"""Values of one body that its shapes promise, of all its tensors together."""
 PREFIX_BYTES: Final = 5
 """In front of each message of gRPC: whether it is compressed, and its length, big endian."""
 VARINT_BYTES_MAX: Final = 10
@@ -61,12 +64,19 @@ def message_of(body: bytes) -> bytes:
 
 
 class FieldReader:
-    """The messages of one body; it counts their fields."""
+    """The messages of one body; it counts their fields, and the values of its tensors."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "values_left")
 
     def __init__(self) -> None:
         self.left = FIELDS_MAX
+        self.values_left = VALUES_MAX
+
+    def promised(self, values: int) -> None:
+        """One more tensor has so many. Raises Unreadable where all are too many."""
+        self.values_left -= values
+        if self.values_left < 0:
+            raise Unreadable(f"expected at most {VALUES_MAX:,} values")
 
     def fields(self, message: bytes) -> Fields:
         """Its fields. Raises Unreadable."""

@@ -7,6 +7,7 @@ import pytest
 
 from router.core.pairs.comparison import Likeness
 from router.core.payloads import PAYLOADS, Beyond, Unreadable
+from router.core.payloads.tables import ANSWERS, REQUESTS
 from router.core.predictions.rows import Declared, answer_rows, leaf_name, request_rows
 from tests.protobuf import field, framed, infer, packed, predict, predict_tensor, varint
 
@@ -138,6 +139,20 @@ def test_anything_else_is_unreadable(body):
 def test_a_tensor_of_predict_that_is_none_is_unreadable(tensor):
     with pytest.raises(Unreadable):
         predict_read(predict({"y": tensor}))
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["answer", "request"])
+def test_values_that_are_only_promised_are_counted_over_all_tensors(number):
+    many = {f"t{n}": ("INT64", [10_000], [0]) for n in range(3)}
+    read = ANSWERS if number == 1 else REQUESTS
+    with pytest.raises(Unreadable, match="at most"):
+        read["tensorflow_grpc"](predict(many, number), ())
+
+
+def test_values_are_counted_over_all_tensors_of_open_inference():
+    many = infer(*((f"t{n}", "UINT8", [10_000]) for n in range(3)), raw=(bytes(10_000),) * 3)
+    with pytest.raises(Unreadable, match="at most"):
+        ANSWERS["open_inference_grpc"](many, ())
 
 
 def test_complex_numbers_are_unreadable():
