@@ -38,7 +38,7 @@ _URL = re.compile(r"^url:\s*['\"]?(https?://[^\s'\"]+)", re.MULTILINE)
 def add_subscriptions(rollout: Manifest, others: list[Manifest], draft: Draft) -> None:
     """The alerts of a Rollout's annotations, one for each service and recipient."""
     found: dict[tuple[str, str], list[str]] = {}
-    for key, value in (rollout.get("metadata", "annotations", default={}) or {}).items():
+    for key, value in rollout.entries("metadata", "annotations").items():
         path = ("metadata", "annotations", str(key))
         if not str(key).startswith("notifications.argoproj.io/"):
             continue

@@ -9,7 +9,7 @@ from router.config.problems import Path, dotted
 from router.core.quantities import format_duration, parse_duration, parse_share
 from router.importing.alerts import add_subscriptions
 from router.importing.draft import Draft
-from router.importing.manifest import Manifest, seconds_text, share_text
+from router.importing.manifest import Manifest, mapping, seconds_text, share_text
 from router.importing.written import (
     WrittenCanary,
     WrittenPlateau,
@@ -48,7 +48,11 @@ def _canary(rollout: Manifest, others: list[Manifest], draft: Draft) -> None:
     _endpoints(rollout, others, draft, (*base, "stableService"), (*base, "canaryService"))
     _hosts(rollout, others, draft, (*base, "trafficRouting", "istio"))
     draft.gates = ["error_rate", "guard"]
-    whole = rollout.take(*base, "trafficRouting", "maxTrafficWeight", default=100)
+    weights = (*base, "trafficRouting", "maxTrafficWeight")
+    whole = rollout.take(*weights, default=100)
+    if not isinstance(whole, int | float):
+        rollout.note(weights, "is no number; 100 is taken")
+        whole = 100
     steps = _Steps(rollout, others, draft, float(whole))
     for index, step in enumerate(rollout.items(*base, "steps")):
         for kind in step if isinstance(step, dict) else ():
@@ -190,7 +194,7 @@ class _Steps:
         for index in range(len(self.rollout.items(*path, "match"))):
             here = (*path, "match", index)
             header = self.rollout.text(*here, "headerName")
-            value = self.rollout.take(*here, "headerValue", default={})
+            value = mapping(self.rollout.take(*here, "headerValue"))
             kept = {key: value[key] for key in ("exact", "prefix", "regex") if key in value}
             if header and len(kept) == 1:
                 rules.append({"match": {"headers": {header: kept}}, "version": "candidate"})
@@ -217,7 +221,7 @@ class _Steps:
 
 
 def _exact_method(match: Any) -> bool:
-    return bool(isinstance(match, dict) and (match.get("method") or {}).get("exact"))
+    return isinstance(mapping(mapping(match).get("method")).get("exact"), str)
 
 
 def _path(match: Any) -> str:
@@ -323,8 +327,8 @@ def _port(service: str, others: list[Manifest]) -> tuple[int, bool]:
 def _analyses(rollout: Manifest, others: list[Manifest], draft: Draft, path: Path) -> None:
     for index, entry in enumerate(rollout.items(*path, "templates")):
         here = (*path, "templates", index)
-        name = entry.get("templateName") or entry.get("clusterTemplateName") or "?"
-        template = _template(str(name), others)
+        name = _template_name(entry)
+        template = _template(name, others)
         if template is None:
             remark = f"names the template {name!r}, which is not in this file"
             rollout.note(here, f"{remark}; our gates judge all the time")
@@ -366,8 +370,7 @@ def _lasting_s(rollout: Manifest, others: list[Manifest], path: Path) -> float |
     """How long an analysis lasts there: its longest metric; None where this file does not tell."""
     longest = 0.0
     for entry in rollout.items(*path, "templates"):
-        name = str(entry.get("templateName") or entry.get("clusterTemplateName") or "?")
-        template = _template(name, others)
+        template = _template(_template_name(entry), others)
         if template is None:
             return None
         arguments = _arguments(rollout, template, path)
@@ -392,6 +395,11 @@ def _metric_s(template: Manifest, path: Path, arguments: dict[str, str]) -> floa
         return None
     delay, *every = [parse_duration(text) for text in lengths if text is not None]
     return delay + sum(every) * int(times)
+
+
+def _template_name(entry: Any) -> str:
+    named = mapping(entry)
+    return str(named.get("templateName") or named.get("clusterTemplateName") or "?")
 
 
 def _template(name: str, others: list[Manifest]) -> Manifest | None:

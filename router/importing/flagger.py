@@ -10,7 +10,7 @@ from router.core.quantities import format_duration, parse_duration, parse_share
 from router.importing.alerts import add_alerts
 from router.importing.draft import Draft
 from router.importing.hooks import add_hooks
-from router.importing.manifest import Manifest, seconds_text, share_text
+from router.importing.manifest import Manifest, mapping, seconds_text, share_text
 from router.importing.written import (
     WrittenCanary,
     WrittenConditions,
@@ -75,7 +75,8 @@ def _service(canary: Manifest, draft: Draft) -> None:
     port = canary.take(*base, "port", default=80)
     draft.stable_url = f"http://{name}-primary{domain}:{port}"
     draft.candidate_url = f"http://{name}-canary{domain}:{port}"
-    hosts = [host for host in canary.take(*base, "hosts", default=[]) if host != "*"]
+    hosts = [host for host in canary.items(*base, "hosts") if host != "*"]
+    canary.taken.add((*base, "hosts"))
     if hosts:
         draft.match["host"] = str(hosts[0]).lower()
     if len(hosts) > 1:
@@ -158,8 +159,8 @@ def _matches(canary: Manifest, draft: Draft, base: Path) -> None:
 def _conditions(match: Any) -> WrittenConditions | None:
     headers: dict[str, dict[str, str]] = {}
     cookies: dict[str, dict[str, str]] = {}
-    for name, value in (match.get("headers") or {}).items() if isinstance(match, dict) else ():
-        kept = {k: v for k, v in (value or {}).items() if k in WAYS}
+    for name, value in mapping(mapping(match).get("headers")).items():
+        kept = {k: v for k, v in mapping(value).items() if k in WAYS}
         cookie = ONE_COOKIE.fullmatch(str(kept.get("regex")))
         if name.lower() == "cookie" and cookie:  # the usual idiom for one cookie
             cookies[cookie[1]] = {"exact": cookie[2]}

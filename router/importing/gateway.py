@@ -25,8 +25,9 @@ Backend = tuple[str, int]
 def translate(route: Manifest, others: list[Manifest]) -> Draft:  # noqa: ARG001 - all take it
     """The route for an HTTPRoute; nothing of `others` is needed."""
     draft = Draft(route.text("metadata", "name", default="imported"), "HTTPRoute")
-    hosts = [str(host) for host in route.take("spec", "hostnames", default=[])]
+    hosts = [str(host) for host in route.items("spec", "hostnames")]
     if hosts:
+        route.taken.add(("spec", "hostnames"))
         draft.match["host"] = hosts[0].lower()
     if len(hosts) > 1:
         route.note(("spec", "hostnames"), "names several hosts; a route has one, repeat it")

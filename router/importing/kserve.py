@@ -61,7 +61,7 @@ def _predictor(service: Manifest, draft: Draft) -> None:
     """The paths by its protocol; the rest is taken."""
     predictor: Path = ("spec", "predictor")
     version = "v1"
-    for key, value in service.get(*predictor, default={}).items():
+    for key, value in service.entries(*predictor).items():
         if isinstance(value, dict) and value.get("protocolVersion") is not None:
             version = str(value["protocolVersion"])
         service.take(*predictor, key)

@@ -71,6 +71,10 @@ class Manifest:
         value = self.get(*path, default=[])
         return value if isinstance(value, list) else []
 
+    def entries(self, *path: str | int) -> dict[str, Any]:
+        """The mapping at `path`, or an empty one; its entries are to be taken one by one."""
+        return mapping(self.get(*path))
+
     def line(self, path: Path) -> int:
         """Line in the whole file, from 1."""
         return self.first_line + self.document.mark(path, at_key=True).line
@@ -88,12 +92,18 @@ class Manifest:
         if any(path[: len(taken)] == taken for taken in self.taken):
             return
         inside = any(taken[: len(path)] == path for taken in self.taken)
-        if not inside and (len(path) > 1 or not isinstance(value, dict)):
+        alone = not isinstance(value, dict | list) and value is not None
+        if alone or (not inside and (len(path) > 1 or not isinstance(value, dict))):
             yield path
             return
         entries = value.items() if isinstance(value, dict) else enumerate(value or ())
         for key, inner in entries:
             yield from self._untaken(inner, (*path, key))
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """`value` where it is a mapping; anything else has no entries."""
+    return value if isinstance(value, dict) else {}
 
 
 def manifests(data: bytes | str, file: str) -> list[Manifest]:
@@ -138,11 +148,11 @@ def seconds_text(value: Any) -> str | None:
     return text if re.fullmatch(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+", text) else None
 
 
-def share_text(value: Any, whole: float = 100.0) -> str | None:
+def share_text(value: Any, whole: Any = 100.0) -> str | None:
     """Their percentage, of `whole`, as our share; None if it is none or finer than 0.01 %."""
     try:
-        basis_points = round(float(str(value).removesuffix("%")) / whole * FULL_BP, 6)
-    except ValueError:
+        basis_points = round(float(str(value).removesuffix("%")) / float(whole) * FULL_BP, 6)
+    except (ValueError, TypeError, ZeroDivisionError):
         return None
     if not 0 <= basis_points <= FULL_BP or basis_points != int(basis_points):
         return None

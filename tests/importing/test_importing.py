@@ -382,3 +382,41 @@ def test_the_more_exact_path_comes_first():
     routes = loads(import_policy("---\n".join(documents)).text).policy.routes
 
     assert [route.name for route in routes] == ["api", "site"]
+
+
+CANARY_STEPS = ("spec", "strategy", "canary", "steps")
+MIRRORED = ("spec", "rules", 0, "filters", 0, "requestMirror", "fraction", "denominator")
+ODD = [
+    ("argo_basic", ("spec",), 5),
+    ("argo_basic", ("spec", "strategy"), 5),
+    ("argo_blue_green", ("spec", "strategy", "blueGreen", "prePromotionAnalysis", "templates"), [1]),
+    ("argo_canary", ("spec", "strategy", "canary", "trafficRouting", "maxTrafficWeight"), "x"),
+    ("argo_canary", ("spec", "strategy", "canary", "analysis", "templates"), [1]),
+    ("argo_canary", (*CANARY_STEPS, 1, "setMirrorRoute", "match", 0, "method"), 5),
+    ("argo_canary", (*CANARY_STEPS, 1, "setMirrorRoute", "match", 0, "method", "exact"), [1]),
+    ("argo_canary", (*CANARY_STEPS, 5, "setHeaderRoute", "match", 0, "headerValue"), 5),
+    ("argo_notified", ("metadata", "annotations"), 5),
+    ("flagger_ab", ("spec", "analysis", "match", 0, "headers"), 5),
+    ("flagger_ab", ("spec", "analysis", "match", 0, "headers"), {"a": 1}),
+    ("flagger_canary", ("spec", "service", "hosts"), 5),
+    ("gateway_split", ("spec", "hostnames"), 5),
+    ("gateway_split", ("spec", "rules"), [1]),
+    ("gateway_split", MIRRORED, 0),
+    ("gateway_split", MIRRORED, "x"),
+    ("kserve_revisions", ("spec", "predictor"), 5),
+]
+
+
+@pytest.mark.parametrize(("stem", "path", "odd"), ODD, ids=range(len(ODD)))
+def test_what_no_api_server_takes_is_told_and_raises_nothing_else(stem, path, odd):
+    documents = list(yaml.safe_load_all((FIXTURES / f"{stem}.yaml").read_text()))
+    *above, last = path
+    place = next(doc for doc in documents if doc["kind"] in {kind for _, kind in IMPORTERS})
+    for key in above:
+        place = place[key]
+    place[last] = odd
+
+    made = import_policy(yaml.safe_dump_all(documents))
+
+    assert made.notes
+    assert yaml.safe_load(made.text)["routes"]
