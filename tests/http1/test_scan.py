@@ -53,7 +53,8 @@ def test_generated_heads_are_found_alike(answers, seed):
 
 
 @pytest.mark.parametrize(
-    "line", [b"traceparent: " + PARENT % (1, 2, 1), b"traceparent: x", b"tracestate: a=1", b"Host: a"]
+    "line",
+    [b"traceparent: " + PARENT % (1, 2, 1), b"traceparent: x", b"tracestate: a=1", b"Host: a"],
 )
 def test_what_means_something_in_a_request_is_any_line_of_an_answer(line):
     raw = OK.replace(b"Content-Type", line + b"\r\nContent-Type")

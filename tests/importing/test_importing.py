@@ -389,7 +389,11 @@ MIRRORED = ("spec", "rules", 0, "filters", 0, "requestMirror", "fraction", "deno
 ODD = [
     ("argo_basic", ("spec",), 5),
     ("argo_basic", ("spec", "strategy"), 5),
-    ("argo_blue_green", ("spec", "strategy", "blueGreen", "prePromotionAnalysis", "templates"), [1]),
+    (
+        "argo_blue_green",
+        ("spec", "strategy", "blueGreen", "prePromotionAnalysis", "templates"),
+        [1],
+    ),
     ("argo_canary", ("spec", "strategy", "canary", "trafficRouting", "maxTrafficWeight"), "x"),
     ("argo_canary", ("spec", "strategy", "canary", "analysis", "templates"), [1]),
     ("argo_canary", (*CANARY_STEPS, 1, "setMirrorRoute", "match", 0, "method"), 5),
