@@ -195,7 +195,8 @@ class _Steps:
             here = (*path, "match", index)
             header = self.rollout.text(*here, "headerName")
             value = mapping(self.rollout.take(*here, "headerValue"))
-            kept = {key: value[key] for key in ("exact", "prefix", "regex") if key in value}
+            ways = ("exact", "prefix", "regex")
+            kept = {way: str(value[way]) for way in ways if way in value}
             if header and len(kept) == 1:
                 rules.append({"match": {"headers": {header: kept}}, "version": "candidate"})
             else:
