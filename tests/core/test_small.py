@@ -111,10 +111,18 @@ def test_every_outcome_is_somebodys_fault():
 
 @pytest.mark.parametrize(
     ("requests", "bad", "expected"),
-    [(0, 0, 0.01), (99, 0, 0.005), (10**6, 0, 1e-4), (10, 10, 0.5)],
+    [(0, 0, 0.01), (99, 0, 0.005), (10**6, 0, 1e-4), (1, 0, 0.01), (10, 10, 0.5)],
 )
 def test_baseline_rate(requests, bad, expected):
     assert Baseline(requests, bad).bad_rate == expected
+
+
+def test_a_good_answer_of_stable_never_raises_its_rate_nor_a_bad_one_lowers_it():
+    for requests in range(200):
+        for bad in range(requests + 1):
+            rate = Baseline(requests, bad).bad_rate
+            assert Baseline(requests + 1, bad).bad_rate <= rate
+            assert Baseline(requests + 1, bad + 1).bad_rate >= rate
 
 
 def test_plans_refuse_nonsense():

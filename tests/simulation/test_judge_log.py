@@ -174,6 +174,15 @@ def test_lines_are_judged_in_the_order_in_which_they_were_drawn():
     assert [one.began_s for one in out] == pytest.approx([8.0, 10.0, 10.1, 10.5, 12.2])
 
 
+@pytest.mark.parametrize("good", [0, 1, 10, 48])
+def test_a_few_good_answers_of_stable_before_the_split_slow_no_verdict(good):
+    j = judge("[error_rate, guard]", weight_bp=3_000)
+    read(j, [*(Logged(i * 0.1, 200, 0.01, "v1", weight_bp=0) for i in range(good)),
+             *(Logged(10 + i * 0.1, *((500, 0.01, "v2") if i % 3 == 2 else (200, 0.01, "v1")))
+               for i in range(12))])  # fmt: skip
+    assert j.verdict().verdict == "fail"
+
+
 def test_refusals_and_answers_with_nothing_in_them_are_the_gates_business():
     j = judge()
     read(j, (Logged(i * 0.02, 422 if i % 10 == 0 else 200, 0.01, "v2" if i % 10 == 0 else "v1")

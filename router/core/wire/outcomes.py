@@ -245,6 +245,10 @@ CLUMPED_MIN = 30
 CLUMPED_FROM = 1.25
 """Dispersion from which on they do; less is chance."""
 
+GOOD_MIN = 49
+"""Fewer requests of stable, all good, tell as much of its bad rate as so many: after one,
+(0 + 1/2) / (1 + 1) would be a quarter, and a candidate that fails always would look usual."""
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
@@ -273,7 +277,9 @@ class Baseline:
 
     @property
     def bad_rate(self) -> float:
-        """``(x + 1/2) / (n + 1)`` clipped to [1e-4, 0.5]; 0.01 where nothing is known."""
-        if self.requests == 0:
-            return 0.01
-        return min(max((self.bad + 0.5) / (self.requests + 1), 1e-4), 0.5)
+        """``(x + 1/2) / (n + 1)`` clipped to [1e-4, 0.5]; 0.01 where nothing is known.
+
+        No good answer of stable ever raises it: see :data:`GOOD_MIN`.
+        """
+        n = self.requests if self.bad else max(self.requests, GOOD_MIN)
+        return min(max((self.bad + 0.5) / (n + 1), 1e-4), 0.5)
