@@ -35,8 +35,8 @@ def serve(
     policy: Annotated[Path, Argument("Policy file.")],
     force: Annotated[bool, Option("Start although policy and stored state conflict.")] = False,
     replica: Annotated[
-        str, Option("Its name, where several routers serve from one PostgreSQL store.")
-    ] = "",
+        str | None, Option("Its name, where several routers serve from one PostgreSQL store.")
+    ] = None,
     log: Annotated[LogFormat, Option("auto: console at a terminal, else json.")] = LogFormat.AUTO,
 ) -> None:
     """Run the router: proxy, control plane and admin interface, until SIGTERM."""

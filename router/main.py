@@ -41,6 +41,7 @@ from router.control.state.sqlite import SqliteStore
 from router.control.state.store import Store
 from router.control.told.followed import Followed
 from router.core.policy import Policy
+from router.core.quantities import NAME_FORM
 from router.garbage import Garbage
 from router.link.spare import Spare
 from router.loops import BOOKS, LoopFailure, awaited, background, forever, my_turn
@@ -448,7 +449,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--force", action="store_true", help="start although the policy conflicts with the state"
     )
-    parser.add_argument("--replica", default="", help="its name among routers on one database")
+    parser.add_argument("--replica", help="its name among routers on one database")
     parser.add_argument("--log", choices=("auto", "json", "console"), default="auto")
     arguments = parser.parse_args(argv)
     return serve(
@@ -457,16 +458,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def serve(
-    policy_path: str | Path, *, force: bool = False, member: str = "", told: str = "auto",
+    policy_path: str | Path, *, force: bool = False, member: str | None = None, told: str = "auto",
     spare: Spare | None = None,
 ) -> int:  # fmt: skip
     """The router as this process; its exit status. ``told``: how the log is written.
 
     ``spare``: a process that becomes the first worker.
     """
+    try:
+        name = "" if member is None else NAME_FORM.check(member)
+    except ValueError as error:
+        sys.stderr.write(f"rampway: --replica: {error}\n")
+        return EXIT_POLICY
     configure(json={"auto": None, "json": True, "console": False}[told])
     BOOKS.tell = _told
-    return asyncio.run(program(policy_path, force=force, spare=spare, member=member))
+    return asyncio.run(program(policy_path, force=force, spare=spare, member=name))
 
 
 if __name__ == "__main__":

@@ -245,6 +245,15 @@ def _flocked(path):
     return False
 
 
+@pytest.mark.parametrize("name", ["", "my pod", "a\nb", "-a", "a/b", "x" * 64, "\udcff"])
+def test_a_replica_whose_name_is_none_does_not_start(name, tmp_path, capsys):
+    argv = [str(tmp_path / "not-looked-at.yaml"), f"--replica={name}"]
+    assert router_main.main(argv) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("rampway: --replica: expected a name of at most 63 letters, digits,")
+    assert said.count("\n") == 1
+
+
 def test_the_router_starts_without_rich():
     script = "import sys, router.main; print({'rich', 'pygments'} & {*sys.modules})"
     ended = subprocess.run(

@@ -249,11 +249,9 @@ class Formed:
         return text
 
 
-Name = Annotated[
-    StrictStr,
-    Formed(
-        r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
-        "a name of at most 63 letters, digits, dots, underscores and hyphens",
-    ),
-]
+NAME_FORM: Final = Formed(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+    "a name of at most 63 letters, digits, dots, underscores and hyphens",
+)
+Name = Annotated[StrictStr, NAME_FORM]
 """A name that is safe as a metric label, a header value and a file name: 1 to 63 characters."""
