@@ -28,7 +28,7 @@ from router.agent.command import EnvoyMissingError, envoy_left, folder_of, usabl
 from router.agent.command import command as agent_command
 from router.config.check import LoadedPolicy, load
 from router.config.problems import PolicyError
-from router.config.watch import POLL_INTERVAL_S, FileWatch
+from router.config.watch import POLL_INTERVAL_S, fingerprint
 from router.control.fleet.beginning import CommandLine, worker_command
 from router.control.fleet.fleet import Hears
 from router.control.fleet.local import local
@@ -56,6 +56,8 @@ LATE_S = 20.0
 """Beyond the drain time: for the last words on a slow disk, for workers that have to be killed."""
 KILLED_S = 10.0
 """For the rest, once the workers are killed."""
+LEAD_AGAIN_S = 1.0
+"""Before a router that could not lead tries again, if no other one does meanwhile."""
 
 log = get_logger("router")
 
@@ -149,13 +151,30 @@ class _Follows:
     on_follow: Callable[[], None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Member:
     """One of several routers, for as long as its process lives."""
 
     follower: Follower
     own: OwnCounts
     admin: AdminServer
+    path: Path
+    loaded: LoadedPolicy
+    """Of the policy file, as it was good last."""
+    _read: str = ""
+
+    async def changed(self) -> bool:
+        """Look at the file: whether there is a new policy. What is not good changes nothing."""
+        found = await asyncio.to_thread(fingerprint, self.path)
+        if found == self._read:
+            return False
+        good = True
+        try:
+            self.loaded = await asyncio.to_thread(load, self.path)
+        except PolicyError:  # who leads tells of it
+            good = False
+        self._read = found  # not where this was cancelled: then it is read again
+        return good
 
 
 async def _member(name: str, loaded: LoadedPolicy, follows: _Follows, asked: Signals) -> int:
@@ -171,15 +190,17 @@ async def _member(name: str, loaded: LoadedPolicy, follows: _Follows, asked: Sig
         if not await _unless_stopped(follower.open(), asked):
             return EXIT_OK
         await admin.start()
-        while await _unless_stopped(_follow(follower, admin, follows.policy), asked):
-            status = await _lead(member, loaded, follows, asked)
+        while await _unless_stopped(_follow(member), asked):
+            await member.changed()
+            status = await _lead(member, follows, asked)
             if status is not None:
                 return status
-            with suppress(PolicyError):  # the last good one stays
-                loaded = await asyncio.to_thread(load, follows.policy)
         await admin.close()
-        log.info("draining", within_s=loaded.policy.limits.drain)
-        await _unless_hurried(follower.stop(loaded.policy.limits.drain), asked)
+        drain_s = member.loaded.policy.limits.drain
+        log.info("draining", within_s=drain_s)
+        await _unless_hurried(follower.stop(drain_s), asked)
+    except PolicyRejected as error:
+        return _refused("policy_rejected", error, EXIT_POLICY)
     except StoreLocked as error:
         return _refused("store_locked", error, EXIT_CONFLICT)
     except (StoreDamaged, OSError) as error:
@@ -192,19 +213,17 @@ async def _member(name: str, loaded: LoadedPolicy, follows: _Follows, asked: Sig
     return EXIT_OK
 
 
-async def _follow(follower: Follower, admin: AdminServer, policy: Path) -> None:
+async def _follow(member: _Member) -> None:
     """Until nobody leads. Meanwhile tokens, names and certificate are those of the policy file."""
-    watch = FileWatch(policy)
 
     async def look() -> None:
         await asyncio.sleep(POLL_INTERVAL_S)
-        if await asyncio.to_thread(watch.changed):
-            with suppress(PolicyError):  # who leads tells of it
-                _admin_follows(admin, (await asyncio.to_thread(watch.load)).policy)
+        if await member.changed():
+            _admin_follows(member.admin, member.loaded.policy)
 
     looking = background("admin-policy", forever("admin-policy", look))
     try:
-        await follower.follow()
+        await member.follower.follow()
     finally:
         looking.cancel()
 
@@ -224,17 +243,18 @@ def _made(name: str, loaded: LoadedPolicy, follows: _Follows) -> _Member:
     workers = follows.workers(replica=name)(policy, own)
     follower = Follower(policy.store, Me(name), workers, telling, policy.engine)
     admin = AdminServer(None, policy.admin, following=Following(Followed(follower, own)))
-    return _Member(follower, own, admin)
+    return _Member(follower, own, admin, follows.policy, loaded)
 
 
-async def _lead(
-    member: _Member, loaded: LoadedPolicy, follows: _Follows, asked: Signals
-) -> int | None:
-    """Lead until stopped: the exit status; None where another router leads (again)."""
+async def _lead(member: _Member, follows: _Follows, asked: Signals) -> int | None:
+    """Lead until stopped: the exit status; None where it goes on as one that follows.
+
+    Who serves already goes on with that, whatever keeps it from leading.
+    """
     from router.control.fleet.replicated import Replicated  # noqa: PLC0415 - of an extra
     from router.control.state.postgres import PostgresStore  # noqa: PLC0415 - of an extra
 
-    follower, admin = member.follower, member.admin
+    follower, admin, loaded = member.follower, member.admin, member.loaded
     store = PostgresStore(follower.url, wait_s=0.0, succeeds=False)
     plane = Plane(
         loaded, store, fleet=lambda _policy, hears: Replicated(follower, store.lease, hears),
@@ -244,18 +264,16 @@ async def _lead(
     plane.source.also = lambda policy: _followed(admin, policy)
     try:
         if not await _unless_stopped(plane.start(force=follows.force), asked):
-            await plane.kill()
-            return EXIT_OK
+            return None
         admin.lead(plane.controller)
         status = await _serve(plane, admin, asked, follows.on_ready)
-    except PolicyRejected as error:
-        return _refused("policy_rejected", error, EXIT_POLICY)
     except StoreLocked:  # another one was quicker
         return None
-    except StoreDamaged as error:
+    except (PolicyRejected, StoreDamaged, OSError) as error:
         if not follower.began:
             raise
         log.error("cannot_lead", error=str(error))  # noqa: TRY400 - the text says it all
+        await _unless_stopped(asyncio.sleep(LEAD_AGAIN_S), asked)
         return None
     return None if status == EXIT_CONFLICT else status
 

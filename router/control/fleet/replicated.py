@@ -264,9 +264,10 @@ class Replicated:
         await self._puts.close()
 
     async def kill(self) -> None:
-        """End its own workers at once."""
-        self._cancel()
-        await self._workers.kill()
+        """End its own workers at once; before the start they are the replica's, and serve."""
+        if self._tasks:
+            self._cancel()
+            await self._workers.kill()
 
     def _cancel(self) -> None:
         for task in self._tasks:
