@@ -1,4 +1,4 @@
-"""Who leads next goes on with the policy that the file has now, and ends nobody's traffic for it."""
+"""Who leads next has the policy that the file has now; who cannot lead serves on."""
 
 from __future__ import annotations
 

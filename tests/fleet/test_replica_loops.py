@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from router import main as router_main
+from router.config.problems import PolicyError
 from router.core.wire.table import RoutingTable
 from router.loops import BOOKS
 
@@ -74,25 +75,25 @@ async def test_who_leads_takes_and_puts_again(name):
 async def test_who_follows_looks_at_its_policy_again_whatever_is_raised(tmp_path, monkeypatch):
     looks, told = [], []
 
-    class Watch:
-        def __init__(self, _path):
-            pass
+    def fingerprint(_path):
+        looks.append(True)
+        if len(looks) == 1:
+            raise MemoryError
+        return str(len(looks))
 
-        def changed(self):
-            looks.append(True)
-            if len(looks) == 1:
-                raise MemoryError
-            return True
-
-        def load(self):
-            return SimpleNamespace(policy=SimpleNamespace(admin="new"))
+    def load(_path):
+        if len(looks) == 2:
+            raise PolicyError([])
+        return SimpleNamespace(policy=SimpleNamespace(admin="new"))
 
     monkeypatch.setattr(router_main, "POLL_INTERVAL_S", 0.01)
-    monkeypatch.setattr(router_main, "FileWatch", Watch)
+    monkeypatch.setattr(router_main, "fingerprint", fingerprint)
+    monkeypatch.setattr(router_main, "load", load)
     follower = SimpleNamespace(follow=asyncio.Event().wait)
     admin = SimpleNamespace(update=told.append)
     before = failures("admin-policy")
-    task = asyncio.create_task(router_main._follow(follower, admin, tmp_path))
+    member = router_main._Member(follower, None, admin, tmp_path, None)
+    task = asyncio.create_task(router_main._follow(member))
     async with asyncio.timeout(20):
         while not told:
             await asyncio.sleep(0.01)
