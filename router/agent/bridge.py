@@ -14,8 +14,8 @@ from typing import Final
 
 from router.agent.clusters import address
 from router.agent.naming import BRIDGE, MANAGER, PLAIN, ROUTER, TYPE, EnvoyJson, live, shadow
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.grpc_status import HTTP_OF
-from router.core.wire.table import EndpointEntry
 
 LOOPBACK: Final = "127.0.0.1"
 CALLED: Final = "x-rampway-called"

@@ -22,7 +22,8 @@ from router.agent.naming import (
     rescued,
 )
 from router.agent.naming import shadow as shadow_name
-from router.core.wire.table import EndpointEntry, RouteEntry, VersionEntry
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import RouteEntry, VersionEntry
 
 _OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _AGGREGATE: Final = "envoy.extensions.clusters.aggregate.v3.ClusterConfig"

@@ -19,10 +19,10 @@ from router.agent.bridge import LOOPBACK, asking, reserved
 from router.agent.naming import compared
 from router.core.wire.counts import MirrorCounts, PairSample, VersionCounts
 from router.core.wire.edits import EditEntry
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import QuotaEntry
 from router.core.wire.table import (
-    EndpointEntry,
     HealthCheck,
     Mirror,
     RouteEntry,

@@ -29,7 +29,7 @@ from router.control.told.compared import ShadowView
 from router.control.told.paired import shadow_view
 from router.core.policy import Policy, Route
 from router.core.policy.rollout import RolloutPolicy
-from router.core.wire.table import CREDENTIALS
+from router.core.wire.credentials import CREDENTIALS
 from router.core.words import count
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from router.core.wire.table import CREDENTIALS
+from router.core.wire.credentials import CREDENTIALS
 from router.http1.framing import FramingError
 from router.http1.headers import Peer
 from router.http1.messages import HOST, INTERNAL, RequestHead

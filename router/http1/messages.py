@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from router.core.wire.table import CREDENTIALS
+from router.core.wire.credentials import CREDENTIALS
 
 # How a body is delimited. Plain integers: they are compared for every message.
 NO_BODY: Final = 0

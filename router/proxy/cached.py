@@ -14,8 +14,8 @@ from hashlib import blake2b
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+from router.core.wire.credentials import CREDENTIALS
 from router.core.wire.outcomes import Outcome
-from router.core.wire.table import CREDENTIALS
 from router.http1 import UNTIL_CLOSE, response_head
 from router.proxy.extraction import watch
 from router.proxy.kept_answers import CachedAnswer

@@ -39,7 +39,7 @@ from router.upstream.patience import IdlePatience
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from router.core.wire.table import EndpointEntry as Address
+    from router.core.wire.endpoint import EndpointEntry as Address
     from router.core.wire.table import VersionEntry
     from router.http1 import Peer, RequestHead, ResponseHead
     from router.upstream.sockets import Sockets

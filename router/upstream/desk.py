@@ -12,7 +12,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Final
 
-from router.core.wire.table import EndpointEntry
+from router.core.wire.endpoint import EndpointEntry
 from router.upstream.connection import Connection, Endpoint
 from router.upstream.failure import Failure
 from router.upstream.pool import Pool, Unavailable

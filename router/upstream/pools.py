@@ -16,7 +16,7 @@ from router.upstream.tables import Lookups, TablePool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from router.core.wire.table import EndpointEntry as Address
+    from router.core.wire.endpoint import EndpointEntry as Address
     from router.core.wire.table import RoutingTable, VersionEntry
     from router.upstream.connection import Endpoint
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 from router.core.foreign import REQUEST, Unreadable, at_path, read
 from router.core.payloads import Beyond, unpacked
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.lookup import LookupEntry
-from router.core.wire.table import EndpointEntry
 from router.upstream.connection import Endpoint
 from router.upstream.desk import OnDesk
 from router.upstream.failure import Failure

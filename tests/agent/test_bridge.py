@@ -11,9 +11,9 @@ from router.agent.naming import DISCOVERY, RECORDS
 from router.agent.offers import Offers, Resource
 from router.agent.shadows import copying
 from router.agent.tables import TableOffers
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.protection import QuotaEntry
 from router.core.wire.table import (
-    EndpointEntry,
     MatchEntry,
     Mirror,
     MirrorLimits,

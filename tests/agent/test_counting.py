@@ -7,9 +7,9 @@ import pytest
 from router.agent.counting import ENDED, STARTED, AttemptBook
 from router.agent.outcomes import outcome_of, status_of
 from router.agent.routes import Placed
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.outcomes import Outcome
 from router.core.wire.table import (
-    EndpointEntry,
     MatchEntry,
     RescueEntry,
     RetryEntry,

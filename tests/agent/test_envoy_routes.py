@@ -7,9 +7,9 @@ import pytest
 
 from router.agent.routes import Placed, both_hold, pieces, route_configuration, weight_bp
 from router.core.rollout.traffic import Draw
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.grpc_status import failing_calls, http_of
 from router.core.wire.table import (
-    EndpointEntry,
     MatchEntry,
     MatchKind,
     Mirror,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from router.agent.offers import Offers, Resource, Say
 from router.agent.tables import TableOffers, lowered
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.table import (
-    EndpointEntry,
     MatchEntry,
     RouteEntry,
     RoutingTable,

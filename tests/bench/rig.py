@@ -11,9 +11,9 @@ import socket
 import sys
 import time
 
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.protection import QuotaEntry
 from router.core.wire.table import (
-    EndpointEntry,
     MatchEntry,
     RouteEntry,
     RoutingTable,

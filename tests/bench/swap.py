@@ -14,7 +14,8 @@ import time
 from dataclasses import replace
 
 from router.control.fleet.workers import Workers
-from router.core.wire.table import EndpointEntry, MatchEntry, RouteEntry, RoutingTable, VersionEntry
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import MatchEntry, RouteEntry, RoutingTable, VersionEntry
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
 from tests.control.fleet.hearing import Hearing

@@ -10,13 +10,8 @@ import pytest
 from router.agent.envoy import Envoy, private
 from router.agent.offers import Offers
 from router.agent.tables import TableOffers
-from router.core.wire.table import (
-    EndpointEntry,
-    MatchEntry,
-    RouteEntry,
-    RoutingTable,
-    VersionEntry,
-)
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import MatchEntry, RouteEntry, RoutingTable, VersionEntry
 from tests.fleet.kit import NEEDS_ENVOY, versions_of
 from tests.live.kit import Version
 from tests.ports import free_port

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.core.predictions.rows import Declared
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs, UserCounts
 from router.core.wire.protection import QuotaEntry
 from router.core.wire.sampled import Facts, Sampled
 from router.core.wire.sampled import PredictedRow as Row
 from router.core.wire.table import (
-    EndpointEntry,
     MatchEntry,
     MatchKind,
     Mirror,

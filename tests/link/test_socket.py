@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from router.core.wire.table import EndpointEntry, MatchEntry, RouteEntry, RoutingTable, VersionEntry
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import MatchEntry, RouteEntry, RoutingTable, VersionEntry
 from router.link.messages import Applied, Hello, PairReport, PairSample, Publish, Report
 from router.link.socket import open_link
 

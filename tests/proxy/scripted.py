@@ -12,7 +12,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from router.core.wire.table import EndpointEntry
+from router.core.wire.endpoint import EndpointEntry
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.protection import BatchEntry
-from router.core.wire.table import EndpointEntry, StickyEntry, StickyKind, stable_only
+from router.core.wire.table import StickyEntry, StickyKind, stable_only
 from router.proxy.assign import assign
 from router.proxy.matching import NO_DOCUMENT
 from router.proxy.serving import ServedRoute

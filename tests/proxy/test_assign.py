@@ -14,8 +14,8 @@ from dataclasses import replace
 import pytest
 
 from router.core.rollout.traffic import bucket_of
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.table import (
-    EndpointEntry,
     MatchEntry,
     MatchKind,
     RuleEntry,

@@ -15,9 +15,9 @@ import pytest
 
 from router.core.judge import Judge, JudgeSettings
 from router.core.policy import RolloutPolicy
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.outcomes import Baseline, Outcome
 from router.core.wire.protection import CacheEntry
-from router.core.wire.table import EndpointEntry
 from router.http1.messages import ResponseHead, StatusLine
 from router.proxy import cached
 from router.proxy.assign import assign

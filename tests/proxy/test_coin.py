@@ -6,7 +6,8 @@ import random
 from collections import Counter
 
 from router.core.rollout.traffic import bucket_of
-from router.core.wire.table import EndpointEntry, StickyEntry, StickyKind
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import StickyEntry, StickyKind
 from router.proxy.assign import assign
 from router.proxy.coin import coin
 from router.proxy.matching import NO_DOCUMENT

@@ -8,10 +8,10 @@ from urllib.parse import quote_plus
 import pytest
 
 from router.core.wire.edits import EditEntry
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.origin import FeedsEntry
 from router.core.wire.sampled import SamplingEntry
 from router.core.wire.table import (
-    EndpointEntry,
     MatchEntry,
     Mirror,
     RescueEntry,

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from router.core.wire.credentials import CREDENTIALS
 from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
-from router.core.wire.table import CREDENTIALS, Mirror, MirrorLimits
+from router.core.wire.table import Mirror, MirrorLimits
 from router.http1 import Peer, RequestHead
 from router.proxy.mirror import Copy, Lane, Original
 from router.proxy.pairing import AHEAD_BYTES

@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.outcomes import FULL_BP
 from router.core.wire.receipt import Chosen, opened
 from router.core.wire.table import (
-    EndpointEntry,
     MatchEntry,
     Mirror,
     RescueEntry,

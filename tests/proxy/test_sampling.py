@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.outcomes import Outcome
 from router.core.wire.sampled import SamplingEntry
 from router.core.wire.table import (
-    EndpointEntry,
     MatchEntry,
     Mirror,
     MirrorLimits,

@@ -4,16 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.spans import AccessTerms
 from router.core.wire.succession import amended, changed_routes
-from router.core.wire.table import (
-    EndpointEntry,
-    MatchEntry,
-    Mirror,
-    RouteEntry,
-    RoutingTable,
-    VersionEntry,
-)
+from router.core.wire.table import MatchEntry, Mirror, RouteEntry, RoutingTable, VersionEntry
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
 from tests.http1.wire import parse_request

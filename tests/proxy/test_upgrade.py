@@ -11,14 +11,8 @@ import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
-from router.core.wire.table import (
-    EndpointEntry,
-    Mirror,
-    StickyEntry,
-    StickyKind,
-    TunnelEntry,
-    stable_only,
-)
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import Mirror, StickyEntry, StickyKind, TunnelEntry, stable_only
 from tests.proxy.rig import LIMITS, RESCUE, Rig, replace, request, rollout, route, until, version
 from tests.proxy.scripted import Scripted, answers, ok
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.core.wire.table import EndpointEntry
+from router.core.wire.endpoint import EndpointEntry
 from router.proxy.plane import Listen
 from tests.ports import free_port
 from tests.proxy.rig import Client, Rig, route, version

@@ -10,7 +10,7 @@ import ssl
 import pytest
 
 from router.config import PolicyError, loads
-from router.core.wire.table import EndpointEntry as Address
+from router.core.wire.endpoint import EndpointEntry as Address
 from router.upstream.names import addresses
 from tests.reliability.certificates import Authority
 from tests.reliability.whole import call, policy_text, until

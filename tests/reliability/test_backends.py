@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.wire.table import EndpointEntry, OutlierEntry, StickyEntry, StickyKind
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import OutlierEntry, StickyEntry, StickyKind
 from router.proxy.stage import Stage
 from tests.proxy.rig import RESCUE, TIMEOUTS, Rig, request, rollout, route, until, version
 from tests.proxy.scripted import (

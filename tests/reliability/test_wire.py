@@ -23,7 +23,8 @@ import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
-from router.core.wire.table import EndpointEntry, TimeoutsEntry
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import TimeoutsEntry
 from tests.proxy.rig import Client, Rig, route, version
 from tests.proxy.scripted import Scripted, answers, ok
 from tests.reliability.whole import Router, in_thread, promised, until

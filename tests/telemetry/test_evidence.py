@@ -8,9 +8,10 @@ import pytest
 import xxhash
 
 from router.core.wire.counts import PairSample
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.histogram import BOUNDS_S
 from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
-from router.core.wire.table import EndpointEntry, StickyEntry, StickyKind
+from router.core.wire.table import StickyEntry, StickyKind
 from router.telemetry.recorder import (
     CELLS_MAX,
     PAIR_BYTES_MAX,

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from router.core.wire.table import EndpointEntry as Address
+from router.core.wire.endpoint import EndpointEntry as Address
 from router.core.wire.table import OutlierEntry, VersionEntry
 from router.upstream.blame import HELD_MAX, HELD_S_MAX
 from router.upstream.pool import Pool

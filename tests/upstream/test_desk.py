@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from router.core.wire.table import EndpointEntry, VersionEntry
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import VersionEntry
 from router.upstream.desk import Desk
 from router.upstream.pool import Pool, Unavailable
 from router.upstream.pools import Pools, pool_class

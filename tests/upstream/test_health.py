@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from router.core.wire.table import EndpointEntry as Address
+from router.core.wire.endpoint import EndpointEntry as Address
 from router.core.wire.table import HealthCheck, RoutingTable, TlsEntry
 from router.upstream import Endpoint, Pools
 from router.upstream.health import judge, probe

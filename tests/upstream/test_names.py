@@ -14,7 +14,8 @@ from contextlib import AsyncExitStack, contextmanager
 
 import pytest
 
-from router.core.wire.table import EndpointEntry, HealthCheck, TimeoutsEntry
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import HealthCheck, TimeoutsEntry
 from router.upstream import Pool, Pools
 from router.upstream.names import Names, addresses
 from router.upstream.opening import RACE_S

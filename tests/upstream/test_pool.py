@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from router.core.wire.table import EndpointEntry, OutlierEntry, TlsEntry
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import OutlierEntry, TlsEntry
 from router.http1 import Peer, RequestParser
 from router.upstream import Failure, Pool, Pools
 from router.upstream.pool import Unavailable

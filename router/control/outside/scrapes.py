@@ -24,7 +24,8 @@ from router.control.state.clock import Clock
 from router.core.policy.metrics import MetricsPolicy
 from router.core.policy.version import UpstreamTls
 from router.core.usage.exposition import sampled
-from router.core.wire.table import EndpointEntry, TlsEntry
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import TlsEntry
 from router.loops import BOOKS, background
 from router.upstream.tls import client_context
 

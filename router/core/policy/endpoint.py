@@ -15,7 +15,7 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from router.core.quantities import shown
 from router.core.urls import checked_host
-from router.core.wire.table import EndpointEntry
+from router.core.wire.endpoint import EndpointEntry
 
 ENDPOINT_PATTERN: Final = r"^https?://[^/?#@\s]+:[0-9]{1,5}$"
 _ENDPOINT: Final = re.compile(

@@ -30,8 +30,8 @@ from router.core.rollout.plan import OnInconclusive, Plan, Step
 from router.core.spec import OneOf, ShortFor, Spec
 from router.core.strategies import STRATEGIES, Auto, Canary, Shadow, Strategy
 from router.core.urls import HeaderName
+from router.core.wire.credentials import CREDENTIALS
 from router.core.wire.outcomes import FULL_BP
-from router.core.wire.table import CREDENTIALS
 
 SHARING_MAX: Final = 100_000
 """Rollouts that may share one `false_rollback_rate`."""

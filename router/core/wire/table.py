@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
 
+from router.core.wire.credentials import CREDENTIALS
 from router.core.wire.edits import EditEntry
+from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.lookup import LookupEntry
 from router.core.wire.origin import FeedsEntry
 from router.core.wire.outcomes import FULL_BP
@@ -30,27 +31,6 @@ from router.core.wire.review import ReviewEntry
 from router.core.wire.sampled import SamplingEntry
 from router.core.wire.spans import AccessTerms, TraceTerms
 from router.core.wire.tunnels import TunnelEntry
-
-CREDENTIALS: Final = (
-    "api-key", "apikey", "authorization", "cookie", "ocp-apim-subscription-key",
-    "proxy-authorization", "x-access-token", "x-amz-security-token", "x-api-key", "x-api-token",
-    "x-auth-token", "x-functions-key", "x-goog-api-key",
-)  # fmt: skip
-"""Request fields, in lower case, in which clients usually send what proves who they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointEntry:
-    """One host:port of a version."""
-
-    host: str
-    port: int
-    tls: bool = False
-
-    def __str__(self) -> str:
-        """As an operator writes it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ import pytest
 
 from router.control.fleet.processes import born, listens
 from router.control.fleet.workers import Workers
-from router.core.wire.table import EndpointEntry, MatchEntry, RouteEntry, RoutingTable, VersionEntry
+from router.core.wire.endpoint import EndpointEntry
+from router.core.wire.table import MatchEntry, RouteEntry, RoutingTable, VersionEntry
 from router.link.messages import Amend, Applied, Beat, Lowered, Publish, ReportSoon, encode
 from tests.control.fleet.hearing import Hearing
 
