@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from router.core.causes import holders
 from router.core.gates.sample import NEVER, Detect
+from router.core.position import Position
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
@@ -25,39 +26,6 @@ from router.core.words import count
 if TYPE_CHECKING:
     from router.core.gates.gate import Gate
     from router.core.judge import Judge
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """What the candidate gets at a position of a plan."""
-
-    weight_bp: int
-    """Share of requests that it answers."""
-    mirror_bp: int = 0
-    """Share of requests that are copied to it."""
-    reverse: bool = False
-    """Requests that it answers are copied to stable, so that there are pairs."""
-    seen: int = 0
-    """Its judged answers (compared pairs, where it answers nobody) at this position."""
-    judged: int = 0
-    """The same of the whole attempt."""
-    last: bool = False
-    """Behind it the candidate has all traffic, or is stable."""
-
-    @property
-    def silent(self) -> bool:
-        """It gets nothing here, so nothing can be learnt."""
-        return not self.weight_bp and not self.mirror_bp
-
-    def teaches(self, gate: Gate) -> bool:
-        """Whether a gate can learn here."""
-        if gate.coin:
-            return 0 < self.weight_bp < FULL_BP
-        if gate.late:
-            return self.mirror_bp > 0 or 0 < self.weight_bp < FULL_BP
-        if gate.paired:
-            return self.mirror_bp > 0 or (self.reverse and self.weight_bp > 0)
-        return not self.silent
 
 
 @dataclass(frozen=True, slots=True)

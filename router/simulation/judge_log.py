@@ -24,7 +24,8 @@ from router.core.gates.sample import Detect
 from router.core.judge import Judge, Judgement, JudgeSettings
 from router.core.policy import Route
 from router.core.policy.rollout import RolloutPolicy
-from router.core.proof import Position, holding, unproven
+from router.core.position import Position
+from router.core.proof import holding, unproven
 from router.core.rollout.events import Action
 from router.core.wire.histogram import BUCKETS, bucket_of
 from router.core.wire.outcomes import FULL_BP, ArmCounts, Baseline, Batch, Cell, UserCounts

@@ -15,9 +15,10 @@ from router.core.pairs.rows import with_features
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.pairs.tally import PairFinding
 from router.core.policy import RolloutPolicy, Route
+from router.core.position import Position
 from router.core.predictions.facts import row_features
 from router.core.predictions.rows import NOTHING
-from router.core.proof import Position, holding, unproven
+from router.core.proof import holding, unproven
 from router.core.rollout.events import Action
 from router.core.snapshots import Lasting
 from router.core.wire.counts import PairSample

@@ -5,7 +5,8 @@ import pytest
 from router.core.gates import GATES, Measurement
 from router.core.gates.sample import Detect
 from router.core.judge import Judge, JudgeSettings
-from router.core.proof import Missing, Position, holding, lacking, missing, place_of, unproven
+from router.core.position import Position
+from router.core.proof import Missing, holding, lacking, missing, place_of, unproven
 from router.core.rollout.plan import Ending, Plan, Step
 from router.core.rollout.rollout import Phase, begin, moved
 from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs

@@ -30,8 +30,9 @@ from router.core.gates import Measurement
 from router.core.judge import Judge, Judgement, JudgeSettings
 from router.core.pairs.shadow import ShadowBook, Terms
 from router.core.policy import RolloutPolicy, Route
+from router.core.position import Position
 from router.core.predictions.rows import NOTHING
-from router.core.proof import Position, lacking, missing, place_of
+from router.core.proof import lacking, missing, place_of
 from router.core.rollout.bandit import Rewards, shares, worth_moving
 from router.core.rollout.events import Action, Observed
 from router.core.rollout.plan import Plan

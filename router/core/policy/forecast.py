@@ -16,7 +16,8 @@ from router.core.gates.needs import Need
 from router.core.gates.sample import NEVER
 from router.core.judge import Judge, JudgeSettings
 from router.core.policy.rollout import RolloutPolicy
-from router.core.proof import Position, missing
+from router.core.position import Position
+from router.core.proof import missing
 from router.core.rollout.plan import Ending, Step
 from router.core.wire.histogram import BUCKETS
 from router.core.wire.outcomes import FULL_BP, Baseline

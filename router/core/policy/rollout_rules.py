@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from router.core.policy.finding import Finding, KeyPath
 from router.core.policy.rollout import RolloutPolicy
-from router.core.proof import Position
+from router.core.position import Position
 from router.core.quantities import format_duration, format_share
 from router.core.rollout.plan import Default, Ending
 from router.core.strategies import ApprovalPolicy, BlueGreen, Canary, Shadow

@@ -14,7 +14,8 @@ from router.core.gates.measured import Measured
 from router.core.gates.sample import Detect
 from router.core.gates.verdict import Verdict
 from router.core.judge import Judge, JudgeSettings
-from router.core.proof import Position, holding, missing
+from router.core.position import Position
+from router.core.proof import holding, missing
 from router.core.rollout.events import Action
 from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs
 
