@@ -25,7 +25,7 @@ from router.core.quantities import (
 from router.core.rollout import events
 from router.core.rollout.machine import TRANSITIONS
 from router.core.rollout.rollout import Phase
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 REASON_CHARS_MAX = 500
 """A reason is a sentence for the journal, kept for ever."""

@@ -29,8 +29,8 @@ from router.agent.naming import (
     shadow,
 )
 from router.core.wire.grpc_status import failing_calls
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.table import MatchEntry, MatchKind, RouteEntry, StickyKind, ValueEntry
+from router.core.words import FULL_BP
 
 _PRIORITIES: Final = "envoy.extensions.retry.priority.previous_priorities.v3"
 RETRY_SOON: Final = {"base_interval": "0.001s", "max_interval": "0.001s"}

@@ -20,7 +20,6 @@ from router.agent.naming import compared
 from router.core.wire.counts import MirrorCounts, PairSample, VersionCounts
 from router.core.wire.edits import EditEntry
 from router.core.wire.endpoint import EndpointEntry
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import QuotaEntry
 from router.core.wire.table import (
     HealthCheck,
@@ -30,6 +29,7 @@ from router.core.wire.table import (
     VersionEntry,
     stable_only,
 )
+from router.core.words import FULL_BP
 from router.proxy.mirror import BURST_S
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder

@@ -22,8 +22,7 @@ from router.core.policy.advice import advice
 from router.core.policy.power import ExpectedTraffic, Sight, describe, sights
 from router.core.policy.risk import unjudged
 from router.core.quantities import parse_share
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import count
+from router.core.words import FULL_BP, count
 
 BAD_MAX = 0.5
 """Stable's bad answers must stay below: comparing failures says nothing about a broken stable."""

@@ -25,8 +25,7 @@ from router.core.policy.passing import passing
 from router.core.policy.power import ExpectedTraffic
 from router.core.policy.risk import exposed, unjudged, unseen, watched
 from router.core.rollout.plan import Default, Plan, Step
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import count, duration, percent
+from router.core.words import FULL_BP, count, duration, percent
 
 HEADINGS = ("STEP", "WEIGHT", "MIRROR", "AT LEAST", "LEFT WHEN")
 

@@ -14,8 +14,7 @@ from router.cli.say import echo
 from router.cli.show import columns, emit, when
 from router.control.told.reviewed import ReviewsView, RouteReviews
 from router.core.quantities import parse_share
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import count
+from router.core.words import FULL_BP, count
 
 if TYPE_CHECKING:
     from router.core.reviews.coverage import CurvePoint

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from router.core.evidence import Ramp
 from router.core.gates.verdict import Counts, GateReport, Verdict
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import count, odds
+from router.core.words import FULL_BP, count, odds
 
 if TYPE_CHECKING:
     from router.core.judge import Judge

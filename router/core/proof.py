@@ -20,8 +20,7 @@ from router.core.position import Position
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import count
+from router.core.words import FULL_BP, count
 
 if TYPE_CHECKING:
     from router.core.gates.gate import Gate

@@ -39,7 +39,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 DURATION_S_MAX: Final = 366 * 86_400.0
 """The longest duration that can be written, in seconds: a rollout of more than a year is a typo."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from router.config.problems import Path
 from router.core.quantities import format_share
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 from router.importing.draft import Draft
 from router.importing.manifest import Manifest, seconds_text, share_text
 from router.importing.written import WrittenConditions, WrittenPlateau

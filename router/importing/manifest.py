@@ -12,7 +12,7 @@ from typing import Any
 
 from router.config.problems import Path, PolicyError, dotted
 from router.config.source import Document, parse
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 _SEPARATOR = re.compile(r"^---(?:[ \t].*)?$", re.MULTILINE)
 _ARGUMENTS = re.compile(r"\{\{\s*(?:args|inputs|steps|templates)\.[^{}]*\}\}")

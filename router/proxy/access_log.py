@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from router.core.wire.outcomes import FULL_BP, Outcome
+from router.core.wire.outcomes import Outcome
+from router.core.words import FULL_BP
 from router.http1 import trace_parent
 from router.http1.messages import TRACE
 from router.proxy.coin import coin

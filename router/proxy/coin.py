@@ -12,7 +12,7 @@ import os
 from array import array
 from typing import Final
 
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 BLOCK: Final = 1_024
 """Draws taken from the system at once."""

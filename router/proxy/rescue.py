@@ -18,7 +18,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, Outcome
+from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
+from router.core.words import FULL_BP
 from router.http1 import own_response
 from router.proxy.attempt import Attempt
 from router.proxy.fallback import fallback_body

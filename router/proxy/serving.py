@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from router.config.payloads import payload
 from router.core.rollout.traffic import Draw
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.receipt import Seal
 from router.core.wire.table import (
     MatchEntry,
@@ -25,6 +24,7 @@ from router.core.wire.table import (
     StickyKind,
     VersionEntry,
 )
+from router.core.words import FULL_BP
 from router.proxy.ahead import ServedBatch
 from router.proxy.editing import Editing
 from router.proxy.marks import Marker, Marking

@@ -11,8 +11,8 @@ import xxhash
 from router.config.payloads import payload
 from router.core.logged.terms import KeyedFeed
 from router.core.wire.origin import ORIGINS_MAX, Origin
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.sampled import Sampled
+from router.core.words import FULL_BP
 from router.link.messages import (
     CopyAnswer,
     Logging,

@@ -26,8 +26,8 @@ from router.core.logged.prediction import LoggedPrediction
 from router.core.logged.terms import KeyedFeed, LogTerms, RouteLog
 from router.core.logged.truth import Matured, MaturedRow, Truth
 from router.core.wire.origin import Origin
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.sampled import Sampled
+from router.core.words import FULL_BP
 from router.reader.asking import Asking
 from router.reader.book import EARLY_MAX, Book, BookError, Meeting, Taken
 

@@ -16,8 +16,9 @@ from router.core.logged.terms import RouteLog
 from router.core.logged.truth import ID_CHARS_MAX, LABEL_CHARS_MAX
 from router.core.payloads import Beyond, Unreadable, unpacked
 from router.core.predictions.rows import MISSING, BodyRow, answer_rows, request_rows
-from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP
+from router.core.wire.outcomes import BAD_OUTCOMES
 from router.core.wire.sampled import Sampled
+from router.core.words import FULL_BP
 from router.link.messages import CopyAnswer
 
 PERSON_CHARS_MAX: Final = 256

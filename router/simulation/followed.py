@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from router.core.evidence.users import bets_of
-from router.core.wire.outcomes import FULL_BP, Batch, Outcome, Pairs
+from router.core.wire.outcomes import Batch, Outcome, Pairs
 from router.core.wire.table import MatchEntry, RouteEntry, StickyEntry, StickyKind
+from router.core.words import FULL_BP
 from router.simulation.popularity import Popularity
 from router.simulation.scenario import LatencyModel, edges
 from router.simulation.world import burst_rates, mirrored, seconds_of

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from router.core.wire.fed import FedRequest
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.ripe import Ripe
 from router.core.wire.sampled import Facts, PredictedRow, SampleFacts
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,8 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from router.core.wire.histogram import quantile
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import duration, percent, rate
+from router.core.words import FULL_BP, duration, percent, rate
 from router.simulation.result import OUTCOMES
 
 if TYPE_CHECKING:

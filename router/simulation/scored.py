@@ -23,7 +23,8 @@ from router.core.rollout.events import Action
 from router.core.snapshots import Lasting
 from router.core.wire.counts import PairSample
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.core.wire.outcomes import FULL_BP, Baseline, Batch
+from router.core.wire.outcomes import Baseline, Batch
+from router.core.words import FULL_BP
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ import numpy as np
 from router.core.evidence.users import bets_of
 from router.core.gates.needs import Need
 from router.core.wire.histogram import BOUNDS_S
-from router.core.wire.outcomes import FULL_BP, ArmCounts, Batch, Cell, Pairs, UserCounts
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs, UserCounts
+from router.core.words import FULL_BP
 from router.simulation.popularity import Popularity
 from router.simulation.scenario import DAY_S, edges
 

@@ -33,14 +33,9 @@ from router.core.wire.counts import (
     RouteCounts,
     VersionCounts,
 )
-from router.core.wire.outcomes import (
-    BAD_OUTCOMES,
-    FULL_BP,
-    Batch,
-    Cell,
-    Outcome,
-)
+from router.core.wire.outcomes import BAD_OUTCOMES, Batch, Cell, Outcome
 from router.core.wire.sampled import LOGGED_MAX, SAMPLES_AT_ONCE, SAMPLES_OPEN_MAX, Sampled
+from router.core.words import FULL_BP
 from router.telemetry.callers import Callers
 from router.telemetry.extraction import Clients
 from router.telemetry.routes import RouteStats

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from router.core.wire.table import OutlierEntry

@@ -8,7 +8,6 @@ from collections import Counter
 import pytest
 
 from router.core.wire.endpoint import EndpointEntry
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.receipt import Chosen, opened
 from router.core.wire.table import (
     MatchEntry,
@@ -20,6 +19,7 @@ from router.core.wire.table import (
     StickyKind,
     VersionEntry,
 )
+from router.core.words import FULL_BP
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
 

@@ -30,8 +30,7 @@ from router.core.rollout.events import Action
 from router.core.rollout.rollout import Phase
 from router.core.spoken import held
 from router.core.wire.counts import MirrorCounts
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import percent, rate
+from router.core.words import FULL_BP, percent, rate
 
 SHADOW_WINDOW_S: Final = 60.0
 """Copies of this time are looked at together."""

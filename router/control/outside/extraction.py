@@ -10,8 +10,7 @@ from router.core.cardinality import estimated, merged
 from router.core.policy.quota import Extraction, NearThreshold
 from router.core.quantities import format_duration
 from router.core.wire.counts import ClientCounts
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import percent
+from router.core.words import FULL_BP, percent
 
 CLIENTS_MAX: Final = 256
 """Clients of a route that are kept, each with the last word of every worker about it; of more, the

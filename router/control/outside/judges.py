@@ -39,7 +39,8 @@ from router.core.pairs.tally import PairFinding, Result
 from router.core.urls import checked_url
 from router.core.wire.counts import PairSample
 from router.core.wire.judged import JudgedPair
-from router.core.wire.outcomes import FULL_BP, Batch
+from router.core.wire.outcomes import Batch
+from router.core.words import FULL_BP
 from router.loops import BOOKS, background
 
 ASKED_AT_ONCE: Final = 4

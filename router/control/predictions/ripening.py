@@ -19,11 +19,12 @@ from router.core.pairs.tally import PairFinding, Result
 from router.core.policy.review import ReviewPolicy
 from router.core.reviews.confidence import confidence, least
 from router.core.wire.counts import PairSample
-from router.core.wire.outcomes import FULL_BP, Pairs
+from router.core.wire.outcomes import Pairs
 from router.core.wire.paired import PairRow
 from router.core.wire.receipt import Chosen
 from router.core.wire.ripe import Ripe, RipePair
 from router.core.wire.sampled import PredictedRow
+from router.core.words import FULL_BP
 
 
 def ripe(one: Matured, trial: Trial) -> Ripe | None:

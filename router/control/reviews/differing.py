@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from router.control.reviews.said import labels_of
 from router.core.payloads import Beyond, Unreadable, unpacked
 from router.core.reviews.confidence import Reason
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.review import ReviewItem
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from router.control.rollouts.run import Run

@@ -38,8 +38,8 @@ from router.control.told.reviewed import QuestionView, ReviewedView, ReviewsView
 from router.core.logged.truth import TrueValue
 from router.core.reviews.confidence import Reason
 from router.core.strategies.automation import assists
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.review import ReviewItem, SettledReview
+from router.core.words import FULL_BP
 from router.link.messages import AskPeople, LookAgain, Settle
 from router.loops import background, net
 from router.telemetry.log import get_logger

@@ -17,7 +17,8 @@ from router.control.told.given import Given
 from router.control.told.views import UsageView, VersionView, WindowView
 from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import BUCKETS, quantile
-from router.core.wire.outcomes import BAD_OUTCOMES, FULL_BP, Baseline, Outcome
+from router.core.wire.outcomes import BAD_OUTCOMES, Baseline, Outcome
+from router.core.words import FULL_BP
 
 WINDOW_S: Final = 60.0
 """What "now" means on pages: the last minute."""

@@ -53,12 +53,12 @@ from router.core.rollout.traffic import Split, offset_of
 from router.core.wire import table
 from router.core.wire.lookup import LookupEntry
 from router.core.wire.origin import FeedsEntry
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import (
     BatchEntry,
 )
 from router.core.wire.sampled import SamplingEntry
 from router.core.wire.tunnels import TunnelEntry
+from router.core.words import FULL_BP
 
 
 class VersionEntries:

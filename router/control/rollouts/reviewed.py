@@ -8,8 +8,8 @@ from router.core.policy.review import ReviewPolicy
 from router.core.policy.route import Route
 from router.core.rollout.rollout import Phase
 from router.core.strategies.automation import alone
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.review import ReviewEntry
+from router.core.words import FULL_BP
 
 
 def review_entry(route: Route, record: RouteRecord, review: ReviewPolicy) -> ReviewEntry:

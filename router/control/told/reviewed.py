@@ -8,7 +8,7 @@ from router.control.reviews.book import QueueStanding, ReviewCounts
 from router.control.told.view import View
 from router.core.policy.review import ReviewPolicy
 from router.core.reviews.agreement import kappa
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 
 class RatedView(View, frozen=True, kw_only=True):

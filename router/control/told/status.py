@@ -40,8 +40,7 @@ from router.core.quantities import format_size
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, remaining_s
 from router.core.spoken import headline
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import count
+from router.core.words import FULL_BP, count
 from router.telemetry.metrics import Gauge, labels
 
 

@@ -26,7 +26,7 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 GEOMETRIC_BETTORS = 8
 """Bettors log-spaced between 1.6 times the tolerated rate and :data:`TOP_RATE`, at most."""

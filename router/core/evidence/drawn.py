@@ -17,8 +17,9 @@ from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.ledger import key_of
 from router.core.evidence.slices import Key
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP, Cell
+from router.core.wire.outcomes import Cell
 from router.core.wire.sampled import Facts, SampleFacts
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -20,7 +20,7 @@ from router.core.evidence.blame import NOBODY, Brought, Failing
 from router.core.evidence.pot import Pot
 from router.core.evidence.slices import Key, Slice, Slices
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 GuardSide = Literal["above", "below"]
 """On which side of the limit the alarm lies."""

@@ -24,7 +24,7 @@ from router.core.evidence.band import Band
 from router.core.evidence.bettors import TABLES_MAX, LogFactors
 from router.core.evidence.slices import Key, Slice, Slices
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 BETS = ((0.04, 0.06), (0.1, 0.08), (0.25, 0.12), (0.5, 0.17), (1.0, 0.45), (1.6, 0.12))
 """(size relative to the fastest bet, share of the capital)."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 MENU_BP = (100, 200, 500, 1000, 2000, 3000, 5000)
 """Weights the ramp may choose, basis points."""

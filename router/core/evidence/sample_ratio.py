@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from router.core.evidence.bettors import TABLES_MAX
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 ODDS = (0.5, 0.8, 0.9, 0.97, 1.03, 1.1, 1.25, 2.0)
 """Hypothesised distortions of the odds of being drawn to the candidate, both ways."""

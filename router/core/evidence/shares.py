@@ -25,7 +25,7 @@ from typing import Final
 from router.core.evidence.pot import Pot
 from router.core.evidence.restart import START_SHARE
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 SIZES: Final = (0.03, 0.08, 0.2, 0.45, 0.95)
 """Bets as shares of the largest one."""

@@ -31,7 +31,7 @@ from typing import Final, Literal, NamedTuple
 from router.core.evidence.pot import Pot
 from router.core.evidence.shares import LOSS_MAX, Means
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 Extreme = Literal["first", "last"] | None
 """Of which kinds the candidate may say too many: any, the first ones, or the last ones."""

@@ -21,7 +21,8 @@ from router.core.evidence.distinct import DistinctUnits
 from router.core.evidence.ledger import key_of, whole
 from router.core.evidence.slices import Key
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP, ArmCounts, Cell, UserCounts
+from router.core.wire.outcomes import ArmCounts, Cell, UserCounts
+from router.core.words import FULL_BP
 
 BETS_MAX = 126
 """First requests of a user that bet, at most: a worker counts in seven bits."""

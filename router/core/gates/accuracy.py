@@ -20,7 +20,7 @@ from router.core.gates.sample import NEVER, Detect, Sample, paired, part_limits
 from router.core.gates.segmented import LateGate
 from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from router.core.gates.sample import Detect, Sample
 from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import Counts, judged, of
 from router.core.quantities import BasisPoints
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

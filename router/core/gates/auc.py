@@ -23,7 +23,7 @@ from router.core.gates.needs import Need
 from router.core.gates.segmented import LateGate
 from router.core.quantities import BasisPoints
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from router.core.wire.outcomes import Batch

@@ -45,8 +45,9 @@ from router.core.gates.verdict import Counts, judged, plainly
 from router.core.quantities import BasisPoints, Number
 from router.core.snapshots import Lasting
 from router.core.spec import Spec
-from router.core.wire.outcomes import FULL_BP, Batch
+from router.core.wire.outcomes import Batch
 from router.core.wire.sampled import SampleFacts
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from router.core.wire.fed import FedRequest

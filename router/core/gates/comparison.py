@@ -19,7 +19,7 @@ from router.core.gates.sample import compared as compared_sample
 from router.core.gates.verdict import FAILED, Counts, compared, judged, plainly, tolerance_text
 from router.core.quantities import BasisPoints
 from router.core.spec import Spec
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

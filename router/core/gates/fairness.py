@@ -24,8 +24,7 @@ from router.core.gates.needs import Need
 from router.core.gates.verdict import Counts, judged
 from router.core.quantities import BasisPoints, Number, Text
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import rate
+from router.core.words import FULL_BP, rate
 
 if TYPE_CHECKING:
     from router.core.evidence.guard import GuardSide

@@ -40,8 +40,7 @@ from router.core.gates.sample import absolute as absolute_sample
 from router.core.gates.verdict import FAILED, Counts, compared, judged, plainly
 from router.core.quantities import BasisPoints
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import odds, percent
+from router.core.words import FULL_BP, odds, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

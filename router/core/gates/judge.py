@@ -29,8 +29,7 @@ from router.core.gates.sample import Detect, Sample, preferred
 from router.core.gates.verdict import Counts, judged
 from router.core.quantities import BasisPoints, Number, Seconds
 from router.core.spec import Spec
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import count, rate
+from router.core.words import FULL_BP, count, rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

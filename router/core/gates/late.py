@@ -13,7 +13,7 @@ from router.core.evidence.loss import LossEvidence
 from router.core.gates.gate import GateContext, GateState
 from router.core.gates.sample import Detect, Sample, lost, paired, part_limits
 from router.core.gates.verdict import Counts, judged
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from router.core.wire.outcomes import Batch

@@ -27,8 +27,7 @@ from router.core.gates.gate import Gate, GateContext, SlowLimit
 from router.core.gates.needs import Need
 from router.core.quantities import BasisPoints, Number
 from router.core.wire.histogram import quantile, share_above
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import duration
+from router.core.words import FULL_BP, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

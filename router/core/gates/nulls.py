@@ -28,7 +28,7 @@ from router.core.gates.output import OutputGate, OutputPool, OutputState
 from router.core.gates.sample import Detect, Sample, walk
 from router.core.gates.verdict import Counts, compared
 from router.core.quantities import BasisPoints
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

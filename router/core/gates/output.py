@@ -18,7 +18,7 @@ from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample, walk
 from router.core.gates.verdict import Counts, judged
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

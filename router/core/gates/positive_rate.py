@@ -20,7 +20,7 @@ from router.core.gates.sample import Detect, Sample, paired
 from router.core.gates.segmented import SegmentedGate
 from router.core.gates.verdict import Counts, judged
 from router.core.quantities import BasisPoints
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from router.core.gates.needs import Need
 from router.core.quantities import BasisPoints, Bytes, Number
 from router.core.usage.seen import UsageFacts
 from router.core.usage.signals import SIGNALS, written
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 
 class Resources(Measured):

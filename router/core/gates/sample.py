@@ -23,6 +23,7 @@ from typing import NamedTuple
 from router.core.evidence.bettors import TOP_RATE, log_table, tolerated_rate
 from router.core.evidence.guard import guard_hypotheses
 from router.core.evidence.paired import LAMBDAS, PARTS, START
+from router.core.words import FULL_BP
 
 Z_90 = 1.2816
 """90 % point of the standard normal distribution."""
@@ -38,8 +39,6 @@ CALIBRATED = 0.82
 
 NEVER = 10**9
 """More answers than any rollout has: at this weight the gate cannot see it."""
-
-FULL_BP = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from router.core.gates.output import OutputGate, OutputPool, OutputState
 from router.core.gates.verdict import Counts, compared
 from router.core.quantities import BasisPoints
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

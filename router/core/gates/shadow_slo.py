@@ -19,8 +19,7 @@ from router.core.gates.needs import Need
 from router.core.gates.sample import Detect, Sample, paired
 from router.core.gates.verdict import Counts, judged, tolerance_text
 from router.core.quantities import BasisPoints, Seconds
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import duration
+from router.core.words import FULL_BP, duration
 
 if TYPE_CHECKING:
     from router.core.wire.outcomes import Batch

@@ -18,8 +18,7 @@ from router.core.gates.gate import GateContext
 from router.core.gates.output import OutputGate, OutputPool, OutputState
 from router.core.gates.verdict import Counts, compared
 from router.core.quantities import BasisPoints, Seconds
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import duration
+from router.core.words import FULL_BP, duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from router.core.gates.late import LateState
 from router.core.gates.needs import Need
 from router.core.gates.segmented import LateGate
 from router.core.quantities import BasisPoints, Seconds
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from router.core.wire.ripe import Ripe

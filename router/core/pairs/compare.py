@@ -9,7 +9,7 @@ from pydantic import Field, StrictInt, StrictStr
 from router.core.pairs.comparison import Likeness, named
 from router.core.quantities import BasisPoints, Formed, Number, Text
 from router.core.spec import Spec
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 
 class Segment(Spec):

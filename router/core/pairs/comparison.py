@@ -19,8 +19,8 @@ from router.core.pairs.rows import both_rows, paired, row_of
 from router.core.payloads import PAYLOADS, Answer, Beyond, Unreadable, unpacked
 from router.core.payloads.answer import Leaf
 from router.core.predictions.rows import NOTHING, BodyRow, Declared, leaf_name, number_of
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.paired import PairRow
+from router.core.words import FULL_BP
 
 DIFFERENCES_MAX = 20
 """Differences kept of one pair of answers."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from router.core.gates.needs import Need
 from router.core.policy.finding import Finding, KeyPath
 from router.core.quantities import format_duration, format_share
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from router.core.policy.feeds import Feed

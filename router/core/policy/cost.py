@@ -13,8 +13,7 @@ from router.core.policy.forecast import StepForecast
 from router.core.policy.route import Route
 from router.core.policy.version import Price
 from router.core.rollout.plan import Plan
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import count, duration
+from router.core.words import FULL_BP, count, duration
 
 
 def costs(

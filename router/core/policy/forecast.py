@@ -20,8 +20,8 @@ from router.core.position import Position
 from router.core.proof import missing
 from router.core.rollout.plan import Ending, Step
 from router.core.wire.histogram import BUCKETS
-from router.core.wire.outcomes import FULL_BP, Baseline
-from router.core.words import count, percent
+from router.core.wire.outcomes import Baseline
+from router.core.words import FULL_BP, count, percent
 
 PAST: Final = 100_000
 """Answers of stable that are supposed to be known: enough for every threshold."""

@@ -13,7 +13,7 @@ from router.core.policy.prediction_log import LogPolicy
 from router.core.policy.route import Route
 from router.core.policy.server import Policy
 from router.core.predictions.rows import Declared
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 
 def sampled_bp(route: Route, gates: tuple[Gate, ...]) -> int:

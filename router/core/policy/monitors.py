@@ -14,7 +14,7 @@ from router.core.monitors.settings import Settings
 from router.core.predictions.schema import Predictions
 from router.core.quantities import BasisPoints, Number, Seconds, Text, format_duration
 from router.core.spec import ShortFor, Spec
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 
 class Reference(Spec):

@@ -28,8 +28,7 @@ from router.core.policy.forecast import stages
 from router.core.policy.power import ExpectedTraffic, nats_needed
 from router.core.policy.rollout import RolloutPolicy
 from router.core.rollout.plan import Ending, Step
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import rate
+from router.core.words import FULL_BP, rate
 
 Z_95: Final = 1.645
 """95 % point of the standard normal distribution."""

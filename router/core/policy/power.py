@@ -25,8 +25,7 @@ from router.core.policy.rollout import RolloutPolicy
 from router.core.quantities import format_duration
 from router.core.rollout.plan import Step
 from router.core.strategies import Canary
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import count, duration, percent, rate
+from router.core.words import FULL_BP, count, duration, percent, rate
 
 START_SHARE = 0.5
 """Share of the capital that bets from the first request (the rest waits for later changes)."""

@@ -9,7 +9,7 @@ from pydantic import Field, StrictInt
 from router.core.quantities import Text
 from router.core.spec import Spec
 from router.core.urls import HeaderName
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 
 class Priority(Spec):

@@ -11,7 +11,7 @@ from router.core.policy.finding import Finding
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.route import Route
 from router.core.rollout.plan import Ending
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 
 @dataclass(frozen=True, slots=True)

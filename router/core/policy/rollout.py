@@ -31,7 +31,7 @@ from router.core.spec import OneOf, ShortFor, Spec
 from router.core.strategies import STRATEGIES, Auto, Canary, Shadow, Strategy
 from router.core.urls import HeaderName
 from router.core.wire.credentials import CREDENTIALS
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 SHARING_MAX: Final = 100_000
 """Rollouts that may share one `false_rollback_rate`."""

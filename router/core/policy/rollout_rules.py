@@ -11,7 +11,7 @@ from router.core.position import Position
 from router.core.quantities import format_duration, format_share
 from router.core.rollout.plan import Default, Ending
 from router.core.strategies import ApprovalPolicy, BlueGreen, Canary, Shadow
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 
 def weights_grow(rollout: RolloutPolicy) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ from router.core.predictions.schema import Predictions
 from router.core.quantities import BasisPoints, Bytes, Flag, Formed, Name, Seconds, Text
 from router.core.spec import OneOf, ShortFor, Spec
 from router.core.urls import HeaderName
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 
 def _payload(name: str) -> str:

@@ -28,7 +28,7 @@ from router.core.policy.tables import tables_have_models
 from router.core.policy.traffic_rules import traffic_told_apart
 from router.core.quantities import format_share
 from router.core.strategies import Experiment, Shadow
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 NAME_CHARS_MAX = 63
 """Of a route, with its segment."""

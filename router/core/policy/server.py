@@ -17,7 +17,7 @@ from router.core.policy.route import Route
 from router.core.quantities import BasisPoints, Bytes, Flag, Name, Seconds, Text
 from router.core.spec import Spec
 from router.core.urls import Headers, Url
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})\Z")
 

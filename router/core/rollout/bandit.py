@@ -26,7 +26,7 @@ from itertools import pairwise
 from math import exp, lgamma, log, sqrt
 from typing import Final
 
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 POINTS: Final = 160
 """Points of the integration around each version's mean, over :data:`WIDTH` standard deviations."""

@@ -66,8 +66,7 @@ from router.core.rollout.standing import stand
 from router.core.rollout.traffic import returning_bp, split_for
 from router.core.rollout.weights import cap, expire_override, ramp, refuse_weight, share_out
 from router.core.spoken import spoken
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import duration, percent
+from router.core.words import FULL_BP, duration, percent
 
 AUTOMATIC = frozenset({"router", "policy"})
 """Actors that are no person: a rollback of theirs is instant unless the plan says otherwise."""

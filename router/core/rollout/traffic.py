@@ -18,7 +18,7 @@ import xxhash
 
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.rollout import Phase, Rollout
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 Drawn = TypeVar("Drawn")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from router.core.rollout.events import Observed, Refused
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase, Rollout, moved
-from router.core.wire.outcomes import FULL_BP
-from router.core.words import percent
+from router.core.words import FULL_BP, percent
 
 STABLE_MIN_BP = 100
 """What stable keeps of an experiment, so that there is something to compare with."""

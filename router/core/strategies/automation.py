@@ -22,7 +22,7 @@ from router.core.rollout.plan import Plan
 from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import Spec
 from router.core.strategies.base import ApprovalPolicy, Strategy, Until, approved, asked
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 NAME: Final = "automation"
 ASSIST: Final = "assist"

@@ -14,7 +14,7 @@ from router.core.strategies.base import (
     asked,
     copied,
 )
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 GRADUAL_STEPS = 20
 """Plateaus of a switch `over` a time: 5 % each, the finest that people still follow on a graph."""

@@ -12,7 +12,7 @@ from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.plan import Step as PlanStep
 from router.core.spec import Spec
 from router.core.strategies.base import Strategy
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 ARMS_MAX = 8
 """Versions of one experiment besides stable."""

@@ -14,14 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from router.core import words
 from router.core.wire.fed import FedRequest
 from router.core.wire.judged import JudgedPair
 from router.core.wire.paired import PairRows
 from router.core.wire.ripe import Ripe
 from router.core.wire.sampled import SampleFacts
-
-FULL_BP = words.FULL_BP
 
 
 class Outcome(IntEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from router.core.wire.outcomes import FULL_BP
+from router.core.words import FULL_BP
 
 SPANS_MAX: Final = 512
 """Spans of one worker between two reports (a quarter of a second); further ones are dropped."""

@@ -17,7 +17,6 @@ from router.core.wire.edits import EditEntry
 from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.lookup import LookupEntry
 from router.core.wire.origin import FeedsEntry
-from router.core.wire.outcomes import FULL_BP
 from router.core.wire.protection import (
     AnswersEntry,
     BatchEntry,
@@ -31,6 +30,7 @@ from router.core.wire.review import ReviewEntry
 from router.core.wire.sampled import SamplingEntry
 from router.core.wire.spans import AccessTerms, TraceTerms
 from router.core.wire.tunnels import TunnelEntry
+from router.core.words import FULL_BP
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ import numpy as np
 from router.core.gates import GateContext
 from router.core.judge import JudgeSettings
 from router.core.policy import RolloutPolicy
-from router.core.wire.outcomes import FULL_BP, Batch, LabelledPairs, Labels
-from router.core.words import duration
+from router.core.wire.outcomes import Batch, LabelledPairs, Labels
+from router.core.words import FULL_BP, duration
 from router.simulation.result import many, percentile
 from router.simulation.run import Setup, SimulatedRun
 from router.simulation.scenario import DAY_S, Bursts, LatencyModel, Scenario

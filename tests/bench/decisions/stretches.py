@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from router.core.wire.outcomes import FULL_BP, ArmCounts, Batch, Cell
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
+from router.core.words import FULL_BP
 from router.simulation.scenario import edges
 from router.simulation.world import burst_rates, mirrored
 
