@@ -12,10 +12,15 @@ import pytest
 
 SERVER = {"aiohttp", "uvloop", "sqlite3", "ssl", "asyncio", "router.control", "router.proxy"}
 """What only who serves needs."""
+DECIDING = {"router.core.wire.table", "router.core.rollout.events", "router.core.judge"}
+"""What only who decides or routes needs: a policy is read without a worker's types."""
 CHECK = "import router.__main__ as it; sys.argv[1:] = ['check', 'configs/canary.yaml']; it.main()"
 
 WITHOUT = {
-    "rampway check": (CHECK, SERVER | {"click", "msgspec", "numpy", "rich", "argparse"}),
+    "rampway check": (
+        CHECK,
+        SERVER | DECIDING | {"click", "msgspec", "numpy", "rich", "argparse"},
+    ),
     "the reader": (
         "import router.reader.process",
         {"pydantic", "yaml", "asyncio", "aiohttp", "argparse", "structlog", "router.core.policy"},
