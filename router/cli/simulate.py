@@ -18,7 +18,7 @@ from router.config.check import load
 from router.config.problems import PolicyError
 from router.core.policy import RolloutPolicy, Route
 from router.core.quantities import parse_duration, parse_share
-from router.core.wire.outcomes import Baseline
+from router.core.wire.baseline import Baseline
 from router.core.words import FULL_BP, count
 from router.simulation.recording import read_traffic
 from router.simulation.report import render_html, render_json, render_text

@@ -51,7 +51,8 @@ from router.core.rollout.events import Action
 from router.core.snapshots import Lasting, codec_of
 from router.core.spoken import case
 from router.core.unanswered import Unanswered
-from router.core.wire.outcomes import Baseline, Batch
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import Batch
 from router.core.words import count, duration, odds
 
 if TYPE_CHECKING:

@@ -186,7 +186,7 @@ def _judge_maker() -> Callable[[RouteEntry], Judge]:
     """Loads what judging needs; how a judge of an entry is begun."""
     from router.core.judge import Judge, JudgeSettings  # noqa: PLC0415 - see the module
     from router.core.policy import RolloutPolicy  # noqa: PLC0415 - see the module
-    from router.core.wire.outcomes import Baseline  # noqa: PLC0415 - with them
+    from router.core.wire.baseline import Baseline  # noqa: PLC0415 - with them
 
     def begun(entry: RouteEntry) -> Judge:
         policy = RolloutPolicy.model_validate(json.loads(entry.judge))

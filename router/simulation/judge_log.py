@@ -27,8 +27,9 @@ from router.core.policy.rollout import RolloutPolicy
 from router.core.position import Position
 from router.core.proof import holding, unproven
 from router.core.rollout.events import Action
+from router.core.wire.baseline import Baseline
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, UserCounts
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, UserCounts
 from router.core.words import FULL_BP
 from router.simulation.access_log import Logged
 

@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from router.core.wire.baseline import Baseline
 from router.core.wire.histogram import BOUNDS_S, BUCKETS
-from router.core.wire.outcomes import Baseline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

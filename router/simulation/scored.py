@@ -21,9 +21,10 @@ from router.core.predictions.rows import NOTHING
 from router.core.proof import holding, unproven
 from router.core.rollout.events import Action
 from router.core.snapshots import Lasting
+from router.core.wire.baseline import Baseline
 from router.core.wire.counts import PairSample
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.core.wire.outcomes import Baseline, Batch
+from router.core.wire.outcomes import Batch
 from router.core.words import FULL_BP
 
 

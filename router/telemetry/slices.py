@@ -6,7 +6,8 @@ from bisect import bisect_left
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
-from router.core.wire.outcomes import BAD_OUTCOMES, TOGETHER_S, ArmCounts, Cell, Outcome
+from router.core.wire.baseline import TOGETHER_S
+from router.core.wire.outcomes import BAD_OUTCOMES, ArmCounts, Cell, Outcome
 from router.telemetry.users import ArmUsers, Seen
 
 if TYPE_CHECKING:

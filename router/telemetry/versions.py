@@ -7,9 +7,10 @@ from operator import add
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from router.core.wire.baseline import TOGETHER_S
 from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import BOUNDS_S, BUCKETS
-from router.core.wire.outcomes import BAD_OUTCOMES, TOGETHER_S, Outcome
+from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,9 @@ from time import process_time
 
 from router.core.gates import GATES
 from router.core.judge import Judge, JudgeSettings
+from router.core.wire.baseline import Baseline
 from router.core.wire.endpoint import EndpointEntry
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Outcome
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, Outcome
 from router.core.wire.table import MatchEntry, RouteEntry, VersionEntry
 from router.telemetry.recorder import Recorder
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from router.core.gates.judge import JudgeGate
 from router.core.gates.sample import Detect
 from router.core.judge import Judge, JudgeSettings
+from router.core.wire.baseline import Baseline
 from router.core.wire.judged import JudgedPair
-from router.core.wire.outcomes import Baseline, Batch
+from router.core.wire.outcomes import Batch
 
 MOST = 1_000
 """Verdicts of a run."""

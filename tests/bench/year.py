@@ -25,8 +25,9 @@ from prediction_services.dataset import load_table
 from prediction_services.models import ModelPredictor
 from router.core.gates import GATES
 from router.core.judge import Judge, JudgeSettings
+from router.core.wire.baseline import Baseline
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs
 from router.core.wire.paired import PairRow, PairRows
 from router.core.wire.sampled import Facts, SampleFacts
 from router.core.wire.sampled import PredictedRow as Row

@@ -17,8 +17,9 @@ from prediction_services.dataset import LATE_MIN, load_table
 from prediction_services.forecasts import FLAGGED_ABOVE, load_forecasts, served_rows
 from router.core.gates import GATES
 from router.core.judge import Judge, JudgeSettings
+from router.core.wire.baseline import Baseline
 from router.core.wire.fed import FedRequest
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.core.wire.ripe import Ripe
 from router.core.wire.sampled import Facts, PredictedRow
 from tests.models_cache import models_cache

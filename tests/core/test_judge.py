@@ -18,8 +18,9 @@ from router.core.judge import Judge, JudgeSettings
 from router.core.policy.rollout import RolloutPolicy
 from router.core.rollout.events import Action
 from router.core.unanswered import UNANSWERED_MIN, UNANSWERED_S
+from router.core.wire.baseline import Baseline
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs, UserCounts
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs, UserCounts
 from router.core.wire.sampled import Facts, PredictedRow, SampleFacts
 
 PAST = Baseline(5_000, 50, (), 50.0)

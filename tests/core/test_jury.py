@@ -13,8 +13,9 @@ import pytest
 from router.core.judge import Judge, JudgeSettings
 from router.core.jury import MANY, capital_without
 from router.core.policy import RolloutPolicy
+from router.core.wire.baseline import Baseline
 from router.core.wire.endpoint import EndpointEntry
-from router.core.wire.outcomes import Baseline, Outcome
+from router.core.wire.outcomes import Outcome
 from router.core.wire.table import StickyEntry, StickyKind
 from router.proxy.assign import assign
 from router.proxy.matching import NO_DOCUMENT

@@ -9,7 +9,8 @@ from router.core.position import Position
 from router.core.proof import Missing, holding, lacking, missing, place_of, unproven
 from router.core.rollout.plan import Ending, Plan, Step
 from router.core.rollout.rollout import Phase, begin, moved
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs
 
 PAST = Baseline(5_000, 50, (), 50.0)
 DETECT = Detect()

@@ -8,6 +8,7 @@ import pytest
 
 from router.core.rollout.plan import Plan, Step
 from router.core.rollout.rollout import Phase
+from router.core.wire.baseline import Baseline
 from router.core.wire.histogram import (
     BOUNDS_S,
     BUCKETS,
@@ -16,7 +17,7 @@ from router.core.wire.histogram import (
     quantile,
     share_above,
 )
-from router.core.wire.outcomes import BAD_OUTCOMES, FAULT, Baseline, Outcome
+from router.core.wire.outcomes import BAD_OUTCOMES, FAULT, Outcome
 from router.core.words import count, duration, percent, rate
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from router.control.fleet.reporters import Reporters, batches_of
 from router.core.judge import Judge, JudgeSettings
 from router.core.policy import RolloutPolicy
-from router.core.wire.outcomes import Baseline
+from router.core.wire.baseline import Baseline
 
 
 def as_one(fed, route):

@@ -22,7 +22,8 @@ import sys
 from router.core.evidence.distinct import DistinctUnits
 from router.core.gates import GATES
 from router.core.judge import Judge, JudgeSettings
-from router.core.wire.outcomes import Baseline, Batch
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import Batch
 from router.core.wire.ripe import Ripe, RipePair
 
 LABELS_MAX = 4_000

@@ -7,7 +7,7 @@ import pytest
 from router.core.gates import GATES
 from router.core.judge import Judge, JudgeSettings
 from router.core.rollout.events import Action
-from router.core.wire.outcomes import Baseline
+from router.core.wire.baseline import Baseline
 from router.core.wire.table import MatchEntry, RuleEntry, ValueEntry
 from tests.proxy.rig import Rig, rollout
 from tests.proxy.scripted import OK, Scripted, answers, ok

@@ -17,7 +17,7 @@ from router.core.evidence import promote
 from router.core.evidence.waits import Waits
 from router.core.gates import error_rate
 from router.core.gates.guard import GuardState
-from router.core.wire.outcomes import Baseline
+from router.core.wire.baseline import Baseline
 from router.simulation import world
 from router.simulation.run import Setup
 from router.simulation.world import SimulatedUsers

@@ -6,7 +6,7 @@ import pytest
 from router.core.gates import GATES
 from router.core.judge import Judge, JudgeSettings
 from router.core.rollout.traffic import Split
-from router.core.wire.outcomes import Baseline
+from router.core.wire.baseline import Baseline
 from router.simulation.followed import FollowedWorld
 from router.simulation.popularity import Popularity
 from router.simulation.scenario import LatencyModel, Scenario

@@ -9,7 +9,8 @@ from router.cli.found import log_found
 from router.config import loads
 from router.core.judge import Judge, JudgeSettings
 from router.core.rollout.events import Action
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.simulation.access_log import Logged, read_lines
 from router.simulation.judge_log import USERS_MAX, InOrder, LogJudge
 from router.telemetry.recorder import unit_of

@@ -8,7 +8,8 @@ import pytest
 from router.core.evidence import CompareEvidence, GuardEvidence
 from router.core.evidence.bettors import grouped_table, log_table, together
 from router.core.evidence.slices import Slice
-from router.core.wire.outcomes import TOGETHER_MAX, TOGETHER_S, Baseline, Outcome
+from router.core.wire.baseline import TOGETHER_MAX, TOGETHER_S, Baseline
+from router.core.wire.outcomes import Outcome
 from router.telemetry import slices as slices_module
 from router.telemetry import versions as versions_module
 from router.telemetry.recorder import Recorder

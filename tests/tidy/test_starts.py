@@ -12,8 +12,11 @@ import pytest
 
 SERVER = {"aiohttp", "uvloop", "sqlite3", "ssl", "asyncio", "router.control", "router.proxy"}
 """What only who serves needs."""
-DECIDING = {"router.core.wire.table", "router.core.rollout.events", "router.core.judge"}
-"""What only who decides or routes needs: a policy is read without a worker's types."""
+DECIDING = {
+    "router.core.judge", "router.core.pairs.comparison", "router.core.rollout.events",
+    "router.core.wire.outcomes", "router.core.wire.sampled", "router.core.wire.table",
+}  # fmt: skip
+"""What only who routes, counts and decides needs: a policy is read without what moves there."""
 CHECK = "import router.__main__ as it; sys.argv[1:] = ['check', 'configs/canary.yaml']; it.main()"
 
 WITHOUT = {

@@ -21,7 +21,6 @@ from router.control.fleet.reader import ReaderProcess
 from router.control.rollouts.run import Run
 from router.core.gates.by import SegmentKeys
 from router.core.monitors.watched import Watched
-from router.core.policy.kept import declared_of
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.route import Route
 from router.core.predictions.facts import LOGGED, LOST
@@ -282,7 +281,7 @@ class Samples:
 def reads_of(run: Run) -> Reads:
     """How the predictions of a route are read."""
     route, live = run.route, run.live
-    declared = declared_of(route)
+    declared = route.declared
     told = SegmentKeys(live.policy.gates if live is not None else ())
     monitored = route.monitors is not None
     return Reads(

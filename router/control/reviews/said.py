@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from router.core.logged.truth import TrueValue, Truth
 from router.core.payloads import Beyond, Unreadable, unpacked
-from router.core.policy.kept import declared_of, likeness_of
+from router.core.policy.kept import likeness_of
 from router.core.predictions.rows import answer_rows
 from router.core.reviews.confidence import Reason
 
@@ -43,7 +43,7 @@ def labels_of(
 
     ``payload``: that of its path; empty: the route's.
     """
-    declared = declared_of(route)
+    declared = route.declared
     try:
         rows = answer_rows(payload or route.payload, unpacked(body, coding), declared)
     except (Beyond, Unreadable):

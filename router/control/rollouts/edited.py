@@ -38,7 +38,8 @@ from router.core.rollout.events import Action, Event, Observed, Refused, SetWeig
 from router.core.rollout.machine import decide
 from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Phase, Rollout
-from router.core.wire.outcomes import Baseline, Batch, Cell
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import Batch, Cell
 
 UNDECIDED = "undecided"
 

@@ -9,7 +9,8 @@ import msgspec
 from router.control.state.evidence import TrialState
 from router.control.state.upgrade import renamed
 from router.control.told.answers import EntryView
-from router.core.wire.outcomes import Baseline, Batch
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import Batch
 
 
 class RecordedLine(msgspec.Struct, kw_only=True, tag_field="kind", omit_defaults=True):

@@ -15,9 +15,10 @@ from typing import Final, TypedDict
 from router.control.rollouts.readiness import Readiness
 from router.control.told.given import Given
 from router.control.told.views import UsageView, VersionView, WindowView
+from router.core.wire.baseline import Baseline
 from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import BUCKETS, quantile
-from router.core.wire.outcomes import BAD_OUTCOMES, Baseline, Outcome
+from router.core.wire.outcomes import BAD_OUTCOMES, Outcome
 from router.core.words import FULL_BP
 
 WINDOW_S: Final = 60.0

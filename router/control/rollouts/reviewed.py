@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from router.control.state.record import RouteRecord
-from router.core.policy.kept import declared_of
 from router.core.policy.review import ReviewPolicy
 from router.core.policy.route import Route
 from router.core.rollout.rollout import Phase
@@ -14,7 +13,7 @@ from router.core.words import FULL_BP
 
 def review_entry(route: Route, record: RouteRecord, review: ReviewPolicy) -> ReviewEntry:
     """Where a version answers without people, only what is routed to people is theirs."""
-    carried, declared = record.carried, declared_of(route)
+    carried, declared = record.carried, route.declared
     over = carried is not None and carried.rollout.phase is Phase.COMPLETED
     sole = carried is not None and (over or record.live is not None) and alone(
         carried.plan, carried.rollout.step, over=over

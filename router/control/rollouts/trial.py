@@ -38,7 +38,8 @@ from router.core.rollout.events import Action, Observed
 from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Phase, Rollout
 from router.core.rollout.traffic import split_for
-from router.core.wire.outcomes import Baseline, Batch
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import Batch
 
 Tape = Callable[[RecordedLine], None]
 """Takes down what a trial is fed."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from router.core.evidence.slices import Key
 from router.core.snapshots import Lasting
-from router.core.wire.outcomes import Cell
+
+if TYPE_CHECKING:
+    from router.core.wire.outcomes import Cell
 
 
 class Addition(NamedTuple):

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Self
 
+from router.core.wire.baseline import Baseline
 from router.core.wire.histogram import quantile
-from router.core.wire.outcomes import Baseline
 
 ANSWERS_MIN = 100
 """Answers of stable's past that make its p99 worth using."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, Self
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
@@ -19,10 +19,9 @@ from pydantic import Field, StrictInt, StrictStr, model_validator
 from router.core.quantities import Formed
 from router.core.snapshots import Lasting
 from router.core.spec import Spec
-from router.core.wire.paired import PairRow, PairRows
-from router.core.wire.sampled import TEXT_CHARS_MAX
 
 if TYPE_CHECKING:
+    from router.core.wire.paired import PairRow, PairRows
     from router.core.wire.sampled import PredictedRow, SampleFacts
 
 SEGMENTS_MAX: Final = 20
@@ -113,15 +112,16 @@ class SegmentKeys:
         names.asked += 1
         if by.header is not None:
             if pair.segment:
-                yield pair.segment[:TEXT_CHARS_MAX], pair
+                yield pair.segment_name, pair
             return
-        place, found = self.features.index(by.feature or ""), defaultdict[str, list[PairRow]](list)
+        place = self.features.index(by.feature or "")
+        found: dict[str, list[PairRow]] = {}
         for row in pair.rows:
             if place < len(row.stable.features):
-                found[names.of(by, row.stable.features[place])].append(row)
+                found.setdefault(names.of(by, row.stable.features[place]), []).append(row)
         found.pop("", None)
         for name, rows in found.items():
-            yield name, PairRows(tuple(rows), pair.segment)
+            yield name, replace(pair, rows=tuple(rows))
 
 
 class Segments(Lasting, listed="names asked edges values"):

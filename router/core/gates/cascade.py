@@ -45,12 +45,11 @@ from router.core.gates.verdict import Counts, judged, plainly
 from router.core.quantities import BasisPoints, Number
 from router.core.snapshots import Lasting
 from router.core.spec import Spec
-from router.core.wire.outcomes import Batch
-from router.core.wire.sampled import SampleFacts
 from router.core.words import FULL_BP
 
 if TYPE_CHECKING:
     from router.core.wire.fed import FedRequest
+    from router.core.wire.outcomes import Batch
 
 CascadeQuestion = Literal[
     "errors", "inputs", "nulls", "classes", "scores", "accuracy", "auc", "mae"
@@ -168,7 +167,7 @@ class CascadeState(GateState):
                 continue
             place = self._place(one.route)
             if place >= 0 and self.met.add(one.unit, 2 * place + (one.ripe is not None)):
-                self._take(one, place)
+                self._take(batch, one, place)
 
     def _place(self, route: str) -> int:
         if route in self.routes:
@@ -186,13 +185,13 @@ class CascadeState(GateState):
         part = replace(self.context, limit=limit, pairs_share=0.0)
         return [gate.question(what, part) for what in gate.ask]
 
-    def _take(self, one: FedRequest, place: int) -> None:
+    def _take(self, batch: Batch, one: FedRequest, place: int) -> None:
         count = len(self.gate.ask)
         questions = self.asked[count * place : count * (place + 1)]
-        batch = _told(one)
+        told = batch.of_fed(one)
         for what, state in zip(self.gate.ask, questions, strict=True):
             if not isinstance(state, HarmState):
-                state.observe(batch)
+                state.observe(told)
             elif what == "errors" and one.bad is not None:
                 state.take(one, float(one.bad))
             elif what == "inputs" and one.missing is not None:
@@ -271,15 +270,6 @@ class CascadeState(GateState):
         if name == "asked":
             count = len(self.gate.ask)
             self.asked = [one for place in range(len(data) // count) for one in self._begin(place)]
-
-
-def _told(one: FedRequest) -> Batch:
-    """As gates on answers and on truths are fed."""
-    facts, ripe = one.facts, one.ripe
-    samples = () if facts is None else (
-        SampleFacts(0, 0, one.weight_bp, one.candidate, one.unit, (), facts),
-    )  # fmt: skip
-    return Batch("", 0, samples=samples, matured=() if ripe is None else (ripe,))
 
 
 class ScoresAsked(Spec):

@@ -21,7 +21,7 @@ from router.core.gates.verdict import Counts, GateReport, Verdict
 from router.core.quantities import BasisPoints, Flag, Name
 from router.core.snapshots import Lasting
 from router.core.spec import Spec
-from router.core.wire.outcomes import Baseline
+from router.core.wire.baseline import Baseline
 from router.core.words import FULL_BP
 
 if TYPE_CHECKING:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from router.core.gates.comparison import Outcomes
-    from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
+    from router.core.wire.baseline import Baseline
+    from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
 REQUESTS_MIN = 500
 """Answers of stable's past that make a quantile worth fixing: p99 then rests on five."""

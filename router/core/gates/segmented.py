@@ -20,9 +20,9 @@ from router.core.gates.gate import Gate, GateContext, GateState
 from router.core.gates.output import WHOLE_SHARE
 from router.core.gates.sample import Detect, Sample
 from router.core.gates.verdict import Counts
-from router.core.wire.outcomes import Batch, Pairs
 
 if TYPE_CHECKING:
+    from router.core.wire.outcomes import Batch
     from router.core.wire.ripe import Ripe
 
 
@@ -101,12 +101,10 @@ class SegmentedState(GateState):
             if one.segment:
                 truths.setdefault(one.segment, []).append(one)
         for name, several in truths.items():
-            part = Batch(batch.route, batch.revision, matured=tuple(several))
-            self._named(name).observe(part)
+            self._named(name).observe(batch.of_truths(several))
         for pair in pairs:
             for name, rows in self.context.told.of_pair(self.by, pair, self.names):
-                told = Pairs(agreed=1, rows=(rows,))
-                self._named(name).observe(Batch(batch.route, batch.revision, pairs=told))
+                self._named(name).observe(batch.of_pair(rows))
 
     def _named(self, name: str) -> GateState:
         place = self.names.place(name)

@@ -17,7 +17,7 @@ from router.core.wire.histogram import share_above
 from router.core.words import duration
 
 if TYPE_CHECKING:
-    from router.core.wire.outcomes import Baseline
+    from router.core.wire.baseline import Baseline
 
 UNKNOWN_RATE = 0.01
 """Assumed share of slow answers where stable's past is unknown; it steers power only."""

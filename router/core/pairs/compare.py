@@ -1,4 +1,4 @@
-"""What `compare` in a policy may say; :class:`Likeness` carries it out."""
+"""What `compare` in a policy may say; `Likeness` of :mod:`.comparison` carries it out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr
 
-from router.core.pairs.comparison import Likeness, named
 from router.core.quantities import BasisPoints, Formed, Number, Text
 from router.core.spec import Spec
 from router.core.words import FULL_BP
@@ -55,15 +54,3 @@ class Compare(Spec):
     """What agreement is shown by, besides in all; absent: nothing."""
     redact: tuple[Text, ...] = Field(default=(), max_length=64)
     """Outputs or fields whose values people never see, also where they differ."""
-
-    @property
-    def likeness(self) -> Likeness:
-        """What decides, without what is only shown."""
-        return Likeness(
-            self.decide_on, self.ignore, self.absolute, self.relative, self.top_k,
-            self.top_k_overlap, self.score, self.positive_above,
-        )  # fmt: skip
-
-    def redacted(self, path: str) -> bool:
-        """Whether the values at ``path`` are hidden from people."""
-        return named(path, self.redact)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from router.core.pairs.rows import both_rows, paired, row_of
 from router.core.payloads import PAYLOADS, Answer, Beyond, Unreadable, unpacked
@@ -21,6 +22,9 @@ from router.core.payloads.answer import Leaf
 from router.core.predictions.rows import NOTHING, BodyRow, Declared, leaf_name, number_of
 from router.core.wire.paired import PairRow
 from router.core.words import FULL_BP
+
+if TYPE_CHECKING:
+    from router.core.pairs.compare import Compare
 
 DIFFERENCES_MAX = 20
 """Differences kept of one pair of answers."""
@@ -125,6 +129,14 @@ class Likeness:
     positive_above: float = 0.5
     declared: Declared = NOTHING
     """What a prediction is; nothing: rows are told apart alone."""
+
+    @classmethod
+    def of(cls, compare: Compare, declared: Declared = NOTHING) -> Likeness:
+        """What decides in a policy's `compare`, without what is only shown."""
+        return cls(
+            compare.decide_on, compare.ignore, compare.absolute, compare.relative, compare.top_k,
+            compare.top_k_overlap, compare.score, compare.positive_above, declared,
+        )  # fmt: skip
 
     def read_by(self, own: str, payload: str) -> Likeness:
         """The same for answers of another payload than the route's own.

@@ -29,7 +29,7 @@ evidence.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
 from router.core.evidence.distinct import DistinctUnits
@@ -84,7 +84,7 @@ class Terms:
     @property
     def likeness(self) -> Likeness:
         """How two answers are read and compared."""
-        return replace(self.compare.likeness, declared=self.declared)
+        return Likeness.of(self.compare, self.declared)
 
     def failed(self, status: int) -> bool:
         """Whether an answer of this status is none."""
@@ -234,7 +234,8 @@ class ShadowBook(Lasting, later="admitted awaited met"):
         if said is None:
             self.kept.wait(nonce, truth)
             return None
-        stable, candidate = (self.terms.compare.likeness.right(one, truth) for one in said)
+        likeness = Likeness.of(self.terms.compare)
+        stable, candidate = (likeness.right(one, truth) for one in said)
         return None if stable is None or candidate is None else counted(stable, candidate)
 
     def settled(self, nonce: int) -> LabelledPairs | None:

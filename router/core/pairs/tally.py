@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from router.core.logged.redaction import names_field
 from router.core.pairs.compare import Compare
-from router.core.pairs.comparison import Comparison, Difference, Direction
+from router.core.pairs.comparison import Comparison, Difference, Direction, named
 from router.core.snapshots import Lasting
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.histogram import BUCKETS, bucket_of
@@ -261,7 +261,7 @@ class Tally(
     def _hidden(self, one: Difference) -> Difference:
         """As it may be kept."""
         path = one.path[:PATH_CHARS_MAX]
-        if self.compare.redacted(one.path) or names_field(one.path, self._redacted):
+        if named(one.path, self.compare.redact) or names_field(one.path, self._redacted):
             return replace(one, path=path, stable=HIDDEN, candidate=HIDDEN)
         return replace(one, path=path)
 

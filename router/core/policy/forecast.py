@@ -19,8 +19,8 @@ from router.core.policy.rollout import RolloutPolicy
 from router.core.position import Position
 from router.core.proof import missing
 from router.core.rollout.plan import Ending, Step
+from router.core.wire.baseline import Baseline
 from router.core.wire.histogram import BUCKETS
-from router.core.wire.outcomes import Baseline
 from router.core.words import FULL_BP, count, percent
 
 PAST: Final = 100_000

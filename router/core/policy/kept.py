@@ -12,7 +12,6 @@ from router.core.pairs.comparison import Likeness
 from router.core.policy.prediction_log import LogPolicy
 from router.core.policy.route import Route
 from router.core.policy.server import Policy
-from router.core.predictions.rows import Declared
 from router.core.words import FULL_BP
 
 
@@ -59,19 +58,9 @@ def _segment(route: Route) -> str:
     return segment.header.lower() if route.log is not None and segment is not None else ""
 
 
-def declared_of(route: Route) -> Declared:
-    """Where a prediction stands in bodies; without `predictions`: what `compare` decides on."""
-    if route.predictions is not None:
-        return route.predictions.declared
-    compare = route.rollout.compare if route.rollout is not None else None
-    if compare is None:
-        return Declared()
-    return Declared(compare.decide_on[0] if compare.decide_on else "", compare.score or "")
-
-
 def likeness_of(route: Route) -> Likeness:
     """When a prediction is right, and when a number is a yes."""
-    return (route.rollout.compare if route.rollout is not None else Compare()).likeness
+    return Likeness.of(route.rollout.compare if route.rollout is not None else Compare())
 
 
 def log_terms(policy: Policy) -> LogTerms:
@@ -103,6 +92,6 @@ def _of(route: Route, log: LogPolicy) -> RouteLog:
     return RouteLog(
         route.name, route.payload, likeness_of(route), log.bodies, log.redact, _person(route, log),
         segment, log.sample * FULL_BP // most,
-        tuple(name for name in route.versions if route.person(name)), declared_of(route),
+        tuple(name for name in route.versions if route.person(name)), route.declared,
         max((gate.again for gate in gates if isinstance(gate, Trust)), default=0.0), log.mature,
     )  # fmt: skip

@@ -8,7 +8,6 @@ from typing import Final
 from router.core.gates.latency import Latency
 from router.core.gates.shadow_slo import ShadowSlo
 from router.core.policy.finding import Finding
-from router.core.policy.kept import declared_of
 from router.core.policy.route import Route
 from router.core.strategies import Automation
 
@@ -60,7 +59,7 @@ def people_uncached(route: Route) -> Iterator[Finding]:
 
 def reviews_possible(route: Route) -> Iterator[Finding]:
     """A review can tell what is unsure, and nobody else edits or reads the same answers."""
-    review, declared = route.review, declared_of(route)
+    review, declared = route.review, route.declared
     dial = route.rollout is not None and isinstance(route.rollout.strategy, Automation)
     if review is None:
         if dial:

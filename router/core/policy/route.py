@@ -38,7 +38,7 @@ from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.status import Status
 from router.core.policy.tunnels import Tunnels
 from router.core.policy.version import Version
-from router.core.predictions.rows import leaf_name
+from router.core.predictions.rows import NOTHING, Declared, leaf_name
 from router.core.predictions.schema import Predictions
 from router.core.quantities import BasisPoints, Bytes, Flag, Formed, Name, Seconds, Text
 from router.core.spec import OneOf, ShortFor, Spec
@@ -308,6 +308,16 @@ class Route(Spec):
     def payloads(self) -> tuple[str, ...]:
         """All that it may meet, its own first."""
         return tuple(dict.fromkeys((self.payload, *self.payload_paths.values())))
+
+    @property
+    def declared(self) -> Declared:
+        """Where a prediction stands in bodies; without `predictions`: what `compare` decides on."""
+        if self.predictions is not None:
+            return self.predictions.declared
+        if self.rollout is None:
+            return NOTHING
+        compare = self.rollout.compare
+        return Declared(compare.decide_on[0] if compare.decide_on else "", compare.score or "")
 
     @property
     def sampled(self) -> float:

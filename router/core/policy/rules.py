@@ -16,7 +16,6 @@ from router.core.payloads.inputs import READABLE
 from router.core.policy.cascades import feeds_joined
 from router.core.policy.engine import engine_carries
 from router.core.policy.finding import Finding, KeyPath
-from router.core.policy.kept import declared_of
 from router.core.policy.match import Match, ValueMatch
 from router.core.policy.people import PEOPLE_RULES
 from router.core.policy.producers import needs_met
@@ -323,7 +322,7 @@ def redacted_nowhere(route: Route) -> Iterator[Finding]:
     names = frozenset(route.log.redact if route.log else ())
     for index, gate in enumerate(route.rollout.gates if names and route.rollout else ()):
         by = gate.segments.feature if gate.segments is not None else None
-        told = by or (declared_of(route).label if isinstance(gate, Classes) else "")
+        told = by or (route.declared.label if isinstance(gate, Classes) else "")
         if told and names_field(told, names):
             message = f"{gate.title} would tell values of {told}, which log.redact keeps nowhere"
             hint = f"remove it, or take {told} out of log.redact"

@@ -11,6 +11,7 @@ with which the arm was drawn, not the probability in force when the answer came 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -226,57 +227,23 @@ class Batch:
     verdicts: tuple[JudgedPair, ...] = ()
     """Of judges outside, about pairs of answers, in the order in which the pairs were drawn."""
 
+    def of_truths(self, truths: Iterable[Ripe]) -> Batch:
+        """Nothing but these truths, for who asks of a part of the requests."""
+        return Batch(self.route, self.revision, matured=tuple(truths))
+
+    def of_pair(self, rows: PairRows) -> Batch:
+        """Nothing but one compared pair with these rows, likewise."""
+        return Batch(self.route, self.revision, pairs=Pairs(agreed=1, rows=(rows,)))
+
+    def of_fed(self, one: FedRequest) -> Batch:
+        """What was answered to an input and its truth, as if this route had answered it."""
+        facts = one.facts
+        samples = () if facts is None else (
+            SampleFacts(0, 0, one.weight_bp, one.candidate, one.unit, (), facts),
+        )  # fmt: skip
+        matured = () if one.ripe is None else (one.ripe,)
+        return Batch(self.route, self.revision, samples=samples, matured=matured)
+
 
 LANES = 256
 """Places of clients, by a hash of their address: as many as are taken, or more, were seen."""
-
-TOGETHER_S = 0.05
-"""Failures of one version that end within this time may have one cause."""
-
-TOGETHER_MAX = 16
-"""Of them, at most: beyond, a rollback would take too many bad answers."""
-
-CLUMPED_MIN = 30
-"""Failures that must be known before they can be said to come together."""
-
-CLUMPED_FROM = 1.25
-"""Dispersion from which on they do; less is chance."""
-
-GOOD_MIN = 49
-"""Fewer requests of stable, all good, tell as much of its bad rate as so many: after one,
-(0 + 1/2) / (1 + 1) would be a quarter, and a candidate that fails always would look usual."""
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """Stable's past, measured before the decisions that use it; it steers power, never validity."""
-
-    requests: int = 0
-    bad: int = 0
-    latency_buckets: tuple[int, ...] = ()
-    """Counts per bucket of :data:`router.core.wire.histogram.BOUNDS_S`, the last one unbounded."""
-    requests_per_s: float = 0.0
-    clumped: int = 0
-    """Sum of b^2 over stretches of :data:`TOGETHER_S`, b failures in each, less the sum of b times
-    the next stretch's: as large as ``bad`` where each failure has a cause of its own, whatever the
-    rate and however it changes."""
-
-    @property
-    def together(self) -> int:
-        """Failures that may have one cause: twice the dispersion of stable's, 1 where it is none.
-
-        For causes of L failures in the mean (geometric) the dispersion is 2 L - 1; half of what
-        several workers share of a cause is not seen, hence twice.
-        """
-        if self.bad < CLUMPED_MIN or self.clumped < CLUMPED_FROM * self.bad:
-            return 1
-        return min(-(-2 * self.clumped // self.bad), TOGETHER_MAX)
-
-    @property
-    def bad_rate(self) -> float:
-        """``(x + 1/2) / (n + 1)`` clipped to [1e-4, 0.5]; 0.01 where nothing is known.
-
-        No good answer of stable ever raises it: see :data:`GOOD_MIN`.
-        """
-        n = self.requests if self.bad else max(self.requests, GOOD_MIN)
-        return min(max((self.bad + 0.5) / (n + 1), 1e-4), 0.5)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from router.core.wire.sampled import PredictedRow
+from router.core.wire.sampled import TEXT_CHARS_MAX, PredictedRow
 
 
 class PairRow(NamedTuple):
@@ -36,6 +36,11 @@ class PairRows:
     """At least one, at most :data:`router.core.wire.sampled.ROWS_MAX`, evenly spaced."""
     segment: str = ""
     """Value of the header that agreement is shown by."""
+
+    @property
+    def segment_name(self) -> str:
+        """The segment, as long as samples tell one."""
+        return self.segment[:TEXT_CHARS_MAX]
 
     @property
     def changes(self) -> list[int]:

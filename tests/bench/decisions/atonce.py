@@ -24,7 +24,7 @@ from router.core.evidence.users import bets_of
 from router.core.gates.comparison import FRESH
 from router.core.gates.error_rate import REFUSAL_RATE, REFUSAL_TOLERANCE, REFUSALS
 from router.core.gates.guard import BROKEN, WITNESS, Guard
-from router.core.wire.outcomes import TOGETHER_S, Baseline
+from router.core.wire.baseline import TOGETHER_S, Baseline
 from router.telemetry.slices import SharedCause
 from router.telemetry.versions import VersionStats
 from tests.bench.decisions.vector import CAPITAL_MAX, VectorPot

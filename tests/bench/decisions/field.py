@@ -17,7 +17,8 @@ import numpy as np
 
 from router.core.gates import GATES
 from router.core.judge import Judge, JudgeSettings
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, UserCounts
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, UserCounts
 from router.core.words import FULL_BP
 from router.telemetry.users import BUCKETS, Seen
 

@@ -8,7 +8,8 @@ import pytest
 from router.core.evidence.users import bets_of
 from router.core.gates import GATES
 from router.core.judge import Judge, JudgeSettings
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.telemetry.users import ArmUsers, Seen
 from tests.bench.decisions.atonce import SLICE_S, SLICES_A_LOOK, Plan, Requests, simulate
 

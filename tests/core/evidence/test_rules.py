@@ -16,7 +16,8 @@ import pytest
 from router.core.evidence import CompareEvidence
 from router.core.gates import GATES
 from router.core.judge import Judge, JudgeSettings
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
 ALARM = 100.0
 BAD = 0.02

@@ -8,8 +8,8 @@ from router.core.evidence.waits import (
     SLOW_ABORT_UNKNOWN_S,
     Waits,
 )
+from router.core.wire.baseline import Baseline
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.core.wire.outcomes import Baseline
 
 
 def past(seconds, answers):

@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+from router.core.wire.baseline import Baseline
 from router.core.wire.histogram import BUCKETS, bucket_of
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
 
 @pytest.fixture

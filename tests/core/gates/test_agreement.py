@@ -8,7 +8,8 @@ from router.core.gates.agreement import DIFFERING_MIN, Agreement
 from router.core.gates.verdict import Counts, Verdict
 from router.core.judge import Judge, JudgeSettings
 from router.core.rollout.events import Action
-from router.core.wire.outcomes import Baseline, Batch, Pairs
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import Batch, Pairs
 from router.core.wire.paired import PairRow, PairRows
 
 

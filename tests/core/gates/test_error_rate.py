@@ -10,7 +10,8 @@ from router.core.gates import GateContext
 from router.core.gates.comparison import FRESH, ROUNDS_MAX
 from router.core.gates.error_rate import ErrorRate
 from router.core.gates.verdict import Counts, Verdict
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, UserCounts
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, UserCounts
 
 FOUR_FAILURES = (4, 11, 53, 1_072)
 

@@ -11,7 +11,8 @@ from router.control.told.judgement import report_view
 from router.core.gates import GATES, Gate, GateContext, Measurement
 from router.core.gates.verdict import Verdict
 from router.core.spec import OneOf
-from router.core.wire.outcomes import Baseline, Batch
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import Batch
 
 MINIMAL = {
     "slo": {"slower_than": "300ms"},

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from router.core.evidence.users import Users
 from router.core.gates import GateContext
 from router.core.gates.latency import Latency, position
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, UserCounts
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, UserCounts
 
 HANG = {
     "candidate": ArmCounts(fast=(0, 0, 0), slow=(3, 3, 3)),

@@ -17,7 +17,8 @@ from router.core.judge import Judge, JudgeSettings
 from router.core.position import Position
 from router.core.proof import holding, missing
 from router.core.rollout.events import Action
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell, Pairs
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import ArmCounts, Batch, Cell, Pairs
 
 PAST = Baseline(1_000, 0)
 

@@ -11,7 +11,7 @@ from router.core.gates.verdict import Verdict
 from router.core.judge import Judge, JudgeSettings
 from router.core.rollout.events import Action
 from router.core.usage.seen import UsageFacts as Facts
-from router.core.wire.outcomes import Baseline
+from router.core.wire.baseline import Baseline
 
 PASS, PENDING, ERROR, FAIL = Verdict.PASS, Verdict.PENDING, Verdict.ERROR, Verdict.FAIL
 MIB = 2.0**20

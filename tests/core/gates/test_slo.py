@@ -2,7 +2,8 @@
 
 from router.core.gates import GateContext, SlowLimit
 from router.core.gates.slo import Slo
-from router.core.wire.outcomes import ArmCounts, Baseline, Batch, Cell
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import ArmCounts, Batch, Cell
 
 GATE = Slo.model_validate({"slower_than": "300ms"})
 

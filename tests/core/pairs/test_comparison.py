@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from router.core.pairs.compare import Compare
-from router.core.pairs.comparison import Direction, Kind
+from router.core.pairs.comparison import Direction, Kind, Likeness
 from router.core.predictions.rows import Declared
 
 
@@ -16,7 +16,7 @@ def bodies(*values):
 
 
 def compared(stable, candidate, payload="json", **settings):
-    return Compare(**settings).likeness.compare(payload, *bodies(stable, candidate))
+    return Likeness.of(Compare(**settings)).compare(payload, *bodies(stable, candidate))
 
 
 AGREE = [
@@ -42,7 +42,7 @@ def test_agreement(stable, candidate, settings):
 def test_what_is_declared_stands_elsewhere_in_another_payload():
     """A route of `open_inference_v2` whose V1 answers have the label in `predictions`."""
     declared = Declared("label", "p")
-    own = replace(Compare(decide_on=["label"], score="p").likeness, declared=declared)
+    own = Likeness.of(Compare(decide_on=["label"], score="p"), declared)
     like = own.read_by("open_inference_v2", "v1")
     assert (like.decide_on, like.score) == (("predictions.label",), "predictions.p")
     said = bodies(*({"predictions": [{"label": 1, "p": p}]} for p in (0.5, 0.75)))
@@ -116,10 +116,10 @@ def test_words_have_no_direction_and_no_distance():
 
 
 def test_unreadable_answers_are_told_apart():
-    broken = Compare().likeness.compare("v1", b'{"predictions": [1]}', b"<html>")
+    broken = Likeness.of(Compare()).compare("v1", b'{"predictions": [1]}', b"<html>")
     assert (broken.agreed, broken.candidate_unreadable) == (False, True)
     assert broken.differences[0].kind is Kind.UNREADABLE
-    nothing = Compare().likeness.compare("v1", b"<html>", b'{"predictions": [1]}')
+    nothing = Likeness.of(Compare()).compare("v1", b"<html>", b'{"predictions": [1]}')
     assert (nothing.stable_unreadable, nothing.candidate_unreadable) == (True, False)
 
 

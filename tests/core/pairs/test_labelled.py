@@ -6,13 +6,14 @@ import pytest
 
 from router.core.pairs import labelled
 from router.core.pairs.compare import Compare
+from router.core.pairs.comparison import Likeness
 from router.core.pairs.labelled import KeptPairs, counted
 from router.core.wire.outcomes import LabelledPairs
 
 
 def said(stable, candidate, **settings):
     bodies = [json.dumps(one).encode() for one in (stable, candidate)]
-    found = Compare.model_validate(settings).likeness.compare("json", *bodies)
+    found = Likeness.of(Compare.model_validate(settings)).compare("json", *bodies)
     return found.stable_says, found.candidate_says
 
 
@@ -50,7 +51,7 @@ def test_answers_that_say_one_thing(stable, candidate, settings, expected):
     ],
 )
 def test_who_was_right(one, truth, expected):
-    assert Compare().likeness.right(one, truth) is expected
+    assert Likeness.of(Compare()).right(one, truth) is expected
 
 
 def test_only_one_of_two_says_something():
@@ -62,7 +63,7 @@ def test_only_one_of_two_says_something():
 def test_kept_pairs_are_bounded_and_given_once(monkeypatch):
     monkeypatch.setattr(labelled, "KEPT_MAX", 10)
     kept = KeptPairs()
-    found = Compare().likeness.compare("json", b'{"y": 1}', b'{"y": 0}')
+    found = Likeness.of(Compare()).compare("json", b'{"y": 1}', b'{"y": 0}')
     for nonce in range(1, 51):
         kept.add(nonce, found)
     assert len(kept) == 10
@@ -70,7 +71,9 @@ def test_kept_pairs_are_bounded_and_given_once(monkeypatch):
     assert kept.take(41) == (1, 0)
     assert kept.take(41) is None
     kept.add(0, found)
-    kept.add(51, Compare().likeness.compare("json", b'{"y": "%s"}' % (b"x" * 101), b'{"y": "a"}'))
+    kept.add(
+        51, Likeness.of(Compare()).compare("json", b'{"y": "%s"}' % (b"x" * 101), b'{"y": "a"}')
+    )
     assert len(kept) == 9
 
 

@@ -21,8 +21,9 @@ from router.core.gates.positive_rate import PositiveRate
 from router.core.judge import Judge, JudgeSettings
 from router.core.pairs.compare import Compare
 from router.core.pairs.shadow import ShadowBook, Terms
+from router.core.wire.baseline import Baseline
 from router.core.wire.counts import PairSample
-from router.core.wire.outcomes import Baseline, Batch
+from router.core.wire.outcomes import Batch
 from tests.core.pairs.judged import as_told, judged_by
 from tests.models_cache import models_cache
 

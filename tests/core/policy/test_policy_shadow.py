@@ -10,7 +10,8 @@ from router.core.gates.guard import Guard
 from router.core.judge import Judge, JudgeSettings
 from router.core.policy.power import ExpectedTraffic, power_findings
 from router.core.rollout.plan import Ending
-from router.core.wire.outcomes import Baseline, Batch, Pairs
+from router.core.wire.baseline import Baseline
+from router.core.wire.outcomes import Batch, Pairs
 
 POLICY = """
 routes:
