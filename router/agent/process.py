@@ -166,7 +166,7 @@ class Agent:
             elif outdated(message.term, table):
                 self._in_force()
         elif isinstance(message, ReportSoon):
-            self._urgent.soon()
+            self._urgent.asked()
         elif isinstance(message, Drain):
             self._drain(message.within_s)
 

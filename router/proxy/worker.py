@@ -134,7 +134,7 @@ class Worker:
             if fits or outdated(term, self.plane.serving.table):
                 self._applied()
         elif isinstance(message, ReportSoon):
-            self._urgent.soon()
+            self._urgent.asked()
         elif isinstance(message, Settle):
             for one in message.settled:
                 settle(self.plane, one)
