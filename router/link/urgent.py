@@ -53,9 +53,7 @@ class Urgent:
                 loop.call_soon(self._later)
 
     def asked(self) -> None:
-        """Control waits for what was counted by now: report at once, or :data:`ASKED_S` after the
-        last answer, whoever else has to wait for company.
-        """
+        """Control waits for what was counted by now: at once, or :data:`ASKED_S` after the last."""
         if not self._asked:
             self._asked = True
             loop = asyncio.get_running_loop()
