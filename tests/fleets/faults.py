@@ -17,13 +17,13 @@ FAULTS = {
     ),
     "a batch deleted before it is booked": (
         (
-            replicated.Replicated._turn,
+            replicated.Replicated._take,
             "batches = await take(db, str(self._lease.me), heard)",
             f"batches = await {DELETED}",
         ),
     ),
     "a batch deleted while a failure of it waits": (
-        (replicated.Replicated._turn, "() if self._hears.waiting else self._done", "self._done"),
+        (replicated.Replicated._take, "() if self._hears.waiting else self._done", "self._done"),
     ),
     "evidence of an earlier term counted": (
         (

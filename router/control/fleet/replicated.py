@@ -64,6 +64,10 @@ class Replicated:
         self._booked: dict[tuple[str, int], int] = {}
         """The last number of each replica and boot."""
         self._others: dict[str, Replica] = {}
+        self._there: dict[str, Replica] = {}
+        """The same when it was looked last who is gone."""
+        self._due_s = float("-inf")
+        """When this router says next that it lives, and looks at all others, monotonic clock."""
         self._read_s = 0.0
         """When these were read, monotonic clock."""
         self._tasks: list[asyncio.Task[Any]] = []
@@ -134,32 +138,44 @@ class Replicated:
     # --- replicas ---------------------------------------------------------------------------------
 
     async def _turn(self) -> None:
-        """Take what there is, and see who is there."""
-        me, telling = self._own.me, self._own.telling
+        """See who is there, and take what there is: what somebody waits for comes first."""
+        telling = self._own.telling
         try:
             async with asyncio.timeout(TURN_S):
                 await telling.wake.wait()
         except TimeoutError:
             pass
         telling.wake.clear()
+        due = time.monotonic() >= self._due_s
         try:
             db = await self._takes.db()
-            heard = () if self._hears.waiting else self._done  # what waits here is not lost with us
-            batches = await take(db, str(self._lease.me), heard)
-            self._done = batches
-            answers = any(ANSWER in one.words for one in batches if self._is_new(one))
-            if answers and not self._hears.waiting:
-                telling.failed()  # the hint comes later than what it is about
-            for batch in batches:
-                self._book(batch)
-                await my_turn()
-            me.number += 1
-            hint, telling.hint = telling.hint, ""
-            await tell(db, me, self._own.states(), rank=(2**62, 0), hint=hint)
-            self._see(await replicas(db))
+            if due or telling.hint:
+                await self._tell(db)  # who is asked by the hint answers meanwhile
+            if due or self._behind(self._newest):
+                self._see(await replicas(db))  # an order may wait for it
+            await self._take(db)
+            self._part()
         except LOST:
             self._takes.drop()
             await asyncio.sleep(AGAIN_S)
+
+    async def _tell(self, db: Any) -> None:
+        me, telling = self._own.me, self._own.telling
+        self._due_s = time.monotonic() + TURN_S
+        me.number += 1
+        hint, telling.hint = telling.hint, ""
+        await tell(db, me, self._own.states(), rank=(2**62, 0), hint=hint)
+
+    async def _take(self, db: Any) -> None:
+        heard = () if self._hears.waiting else self._done  # what waits here is not lost with us
+        batches = await take(db, str(self._lease.me), heard)
+        self._done = batches
+        answers = any(ANSWER in one.words for one in batches if self._is_new(one))
+        if answers and not self._hears.waiting:
+            self._own.telling.failed()  # the hint comes later than what it is about
+        for batch in batches:
+            self._book(batch)
+            await my_turn()
 
     def _book(self, batch: ReplicaBatch) -> None:
         """Once; the words of who follows this leader."""
@@ -186,16 +202,20 @@ class Replicated:
                 self._books[type(message)](word.who, message)
 
     def _see(self, found: list[Replica]) -> None:
-        before, me = self._others, self._own.me.replica
+        me = self._own.me.replica
         self._others = {one.name: one for one in found if one.name != me}
         self._read_s = time.monotonic()
+        self._changed.set()
+
+    def _part(self) -> None:
+        """Give up who is gone, behind its last words."""
+        before, self._there = self._there, self._others
         for name, one in before.items():
             now = self._others.get(name)
             left = now is None or now.boot != one.boot
             if one.silent_s < GONE_S and (left or (now and now.silent_s >= GONE_S)):
                 for worker in one.workers:
                     self._hears.gone(worker.who, f"router {name} is not heard any more")
-        self._changed.set()
 
     def _silent_s(self, one: Replica) -> float:
         return one.silent_s + time.monotonic() - self._read_s
@@ -214,6 +234,10 @@ class Replicated:
                         await self._changed.wait()
         except TimeoutError:
             pass
+
+    @property
+    def _newest(self) -> int:
+        return self._table.generation if self._table else 0
 
     def _behind(self, generation: int) -> bool:
         wanted = (self._table.term if self._table else 0, generation)

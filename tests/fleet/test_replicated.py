@@ -1,0 +1,126 @@
+"""A leader among routers on one database: what it asks the database for, and in which order."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+pytestmark = pytest.mark.fleet
+
+pytest.importorskip("asyncpg", reason="wants asyncpg: pip install 'rampway[postgres]'")
+
+from router.control.fleet.replicated import Replicated  # noqa: E402 - asyncpg first
+from router.control.fleet.telling import ReplicaWords  # noqa: E402 - asyncpg first
+from router.control.state import lease  # noqa: E402 - asyncpg first
+from router.control.state import postgres_exchange as exchange  # noqa: E402 - asyncpg first
+from router.core.wire.reporter import WorkerId  # noqa: E402 - asyncpg first
+from router.core.wire.table import RoutingTable  # noqa: E402 - asyncpg first
+from tests.control.fleet.hearing import Hearing  # noqa: E402 - asyncpg first
+from tests.fleets.statements import MEANS, Tables  # noqa: E402 - asyncpg first
+
+NAMES = {exchange._TELL: "tell", exchange._TAKE: "take", exchange._REPLICAS: "replicas"}
+
+
+class Memory:
+    """The database, and what was asked of it."""
+
+    def __init__(self):
+        self.tables, self.asked = Tables(now=1_000.0), []
+
+    async def fetch(self, text, *values):
+        self.asked.append(NAMES[text])
+        return MEANS[text](self.tables, *values)
+
+    async def fetchrow(self, text, *values):
+        return next(iter(await self.fetch(text, *values)), None)
+
+
+async def at_once(*_):
+    pass
+
+
+class Led:
+    """A leader called a, and two that follow; ``replicas`` on generation 1 of term 3."""
+
+    def __init__(self):
+        self.db, self.heard = Memory(), Hearing()
+        own = SimpleNamespace(
+            url="postgresql://nobody@127.0.0.1:1/nothing", me=exchange.Me("a"), states=list,
+            telling=ReplicaWords(),
+            workers=SimpleNamespace(publish=lambda _table: None, applied=at_once, hurry=None),
+        )  # fmt: skip
+        self.telling = own.telling
+        self.leader = Replicated(own, lease.Lease(lease.Holder.myself()), self.heard)
+        self.leader._takes = SimpleNamespace(db=self._db, drop=None)
+        holder = str(self.leader._lease.me)
+        self.db.tables.lease["leader"] = [holder, 3, self.db.tables.now + 100]
+        for name in "bc":
+            self.applied(name, 1)
+        self.leader.publish(RoutingTable(1, (), term=3))
+
+    async def _db(self):
+        return self.db
+
+    def applied(self, name, generation):
+        """This replica's worker has it."""
+        ranks = (exchange.WorkerRank(WorkerId(name, 7, 0), 80, 3, generation),)
+        said = exchange._encoder.encode(ranks)
+        self.db.tables.replicas[name] = [7, generation, said, self.db.tables.now, "", "", ""]
+
+    async def turn(self):
+        """One, woken; what it asks."""
+        self.telling.wake.set()
+        self.db.asked.clear()
+        await self.leader._turn()
+        return list(self.db.asked)
+
+
+@pytest.fixture
+async def led():
+    made = Led()
+    assert await made.turn() == ["tell", "replicas", "take"], "four times a second: all of it"
+    return made
+
+
+async def test_what_an_order_waits_for_is_asked_first_and_is_enough(led):
+    led.leader.publish(RoutingTable(2, (), term=3))
+    order = asyncio.create_task(led.leader.applied(2))
+    led.applied("b", 2)
+    assert await led.turn() == ["replicas", "take"]
+    assert not order.done()
+    led.applied("c", 2)
+    asked = asyncio.Event()
+    led.db.fetch, fetch = lambda *one: held(one), led.db.fetch
+
+    async def held(one):
+        if NAMES[one[0]] == "take":
+            await asked.wait()
+        return await fetch(*one)
+
+    turn = asyncio.create_task(led.turn())
+    async with asyncio.timeout(20):
+        await order
+    assert led.db.asked == ["replicas"], "nothing else was needed for it"
+    asked.set()
+    await turn
+    assert await led.turn() == ["take"], "all have the newest table"
+
+
+async def test_who_is_to_answer_a_failure_is_asked_before_anything_else(led):
+    led.telling.say(exchange.FAILED)
+    assert await led.turn() == ["tell", "take"]
+    assert led.db.tables.hints == [f"public {exchange.FAILED}"]
+
+
+async def test_who_has_left_is_given_up_behind_its_last_words(led):
+    last = exchange.Word(WorkerId("b", 7, 0), b"", "its last word")
+    body = exchange._encoder.encode((last,))
+    led.db.tables.batches["b", 7, 5] = [3, "", body]
+    del led.db.tables.replicas["b"]
+    led.leader._due_s = 0.0
+    await led.turn()
+    assert led.heard.texts == ["its last word", "router b is not heard any more"]
+    await led.turn()
+    assert len(led.heard.texts) == 2, "once"
