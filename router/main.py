@@ -238,10 +238,11 @@ def _made(name: str, loaded: LoadedPolicy, follows: _Follows) -> _Member:
         from router.control.fleet.telling import ReplicaWords  # noqa: PLC0415 - with it
         from router.control.state.postgres_exchange import Me  # noqa: PLC0415 - with it
     follows.on_follow()
-    telling = ReplicaWords()
+    me = Me(name)
+    telling = ReplicaWords(me)
     own = OwnCounts(telling)
     workers = follows.workers(replica=name)(policy, own)
-    follower = Follower(policy.store, Me(name), workers, telling, policy.engine)
+    follower = Follower(policy.store, me, workers, telling, policy.engine)
     admin = AdminServer(None, policy.admin, following=Following(Followed(follower, own)))
     return _Member(follower, own, admin, follows.policy, loaded)
 

@@ -57,7 +57,12 @@ def failures(name):
 async def test_who_leads_takes_and_puts_again(name):
     workers = SimpleNamespace(publish=lambda _table: None, kill=at_once, hurry=None)
     own = SimpleNamespace(
-        url=URL, workers=workers, me=Me("a"), telling=ReplicaWords(), begin=at_once, states=list
+        url=URL,
+        workers=workers,
+        me=Me("a"),
+        telling=ReplicaWords(Me("a")),
+        begin=at_once,
+        states=list,
     )
     leader = Replicated(own, Lease(Holder.myself()), hears=SimpleNamespace(
         report=None, pairs=None, sampled=None, traced=None, asked=None, noticed=None,
@@ -110,7 +115,7 @@ async def test_who_ends_tells_on_while_it_drains():
         await broken.asked_again()
 
     workers = SimpleNamespace(begin_drain=lambda _s: None, drained=drained, states=list, hurry=None)
-    follower = Follower(URL, Me("a"), workers, ReplicaWords())
+    follower = Follower(URL, Me("a"), workers, ReplicaWords(Me("a")))
     follower._link = broken
     before = failures("parting")
     await follower.stop(1.0)

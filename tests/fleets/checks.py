@@ -8,6 +8,7 @@
 * *counted twice*: no report is heard twice, and no slice of draws in two terms.
 * *lost*: what a leader has taken and deletes it has heard, if it is of its term; at the end,
   everything that was told in the present term was heard, but for who was killed or paused.
+* *late*: without a fault whoever is asked when a candidate fails answers before that is heard.
 * *not as one*: without a fault the decision's counts are those of one router, had it all requests.
 * *not together*: some time after the last fault everybody serves one table, and who fails was taken
   back.
@@ -21,6 +22,7 @@ import json
 
 import msgspec
 
+from router.control.fleet.last import WAIT_S
 from router.control.state import lease
 from router.control.state import postgres_exchange as exchange
 from router.control.state import postgres_layout as layout
@@ -30,7 +32,7 @@ from router.link.messages import Decoder, Lowered, Report
 from tests.fleets.as_one import as_one
 
 NAMES = (
-    "told again", "regress", "terms", "counted twice", "lost", "not as one", "not together",
+    "told again", "regress", "terms", "counted twice", "lost", "late", "not as one", "not together",
     "silence", "a good one taken back", "a loop fails", "the fleet does not come to rest",
 )  # fmt: skip
 SILENT_SLACK_S = 2.0
@@ -233,6 +235,12 @@ class Checks:
             if first is not plane and cell.slice:
                 self.fail("counted twice", f"slice {cell.slice} of {who} in two terms")
         self.fed.append((plane, who, report.batches))
+
+    def waited(self, silent, timer):
+        """A failure is heard, whoever of the asked was silent until its time was over."""
+        over = silent and timer.when() <= self.fleet.machine.now
+        if over and not self.fleet.setup.events:
+            self.fail("late", f"{sorted(silent)} did not answer within {WAIT_S:g} s")
 
     # --- decisions --------------------------------------------------------------------------------
 

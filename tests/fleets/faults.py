@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from router.control.fleet import follower, replicated, telling
 from router.control.state import postgres
+from router.proxy import worker
 from tests.fleets import statements
 from tests.nights.faults import edited_in
 
@@ -31,6 +32,9 @@ FAULTS = {
             "floor = self._floor.get(who, 0)",
             "floor = 0",
         ),
+    ),
+    "who is asked waits until slow requests are told": (
+        (worker.Worker._on_message, "self._urgent.asked()", "self._urgent.soon()"),
     ),
     "hints relied on": (
         (follower.Follower._pause, "asyncio.timeout(TURN_S)", "asyncio.timeout(60)"),

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 from router import main
-from router.control.fleet import follower, processes, telling, workers
+from router.control.fleet import follower, last, processes, replicated, telling, workers
 from router.control.fleet.local import local
 from router.control.state import postgres, postgres_link
 from router.proxy import worker
@@ -82,6 +82,14 @@ class WatchedWords(telling.ReplicaWords):
         super().report(who, report)
 
 
+class WatchedLast(last.FailuresLast):
+    """Failures that are held back for others."""
+
+    def over(self, question):
+        fleet().checks.waited(*self._open.get(question, (set(), None)))
+        super().over(question)
+
+
 def _patches():
     yield workers, "begun", _begun
     yield workers, "open_link", _open_link
@@ -95,6 +103,7 @@ def _patches():
     yield follower, "check_server", lambda *_: None
     yield follower, "migrated", _migrated
     yield telling, "ReplicaWords", WatchedWords
+    yield replicated, "FailuresLast", WatchedLast
     yield main, "fingerprint", _unedited
     yield main, "local", _local
     yield main, "beside", lambda _path, _suffix: None

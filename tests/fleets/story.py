@@ -29,6 +29,8 @@ BETTING_EVERY = 4
 """One seed of so many has a gate that bets: half of the time goes into its sums."""
 CALM_EVERY = 8
 """One seed of so many has no fault: what many count must be what one would have."""
+CALM_RATE = 60.0
+"""There failures come so often that routers are asked again before they have answered."""
 
 
 def setup(seed, replicas):
@@ -45,6 +47,8 @@ def setup(seed, replicas):
         count = rng.choice([1, 2, 4, 7])
         times = sorted(rng.uniform(0.3, horizon) for _ in range(count))
         made.events = tuple((at, *draw(rng)) for at in times)
+    else:
+        made.rate = CALM_RATE * min(1.0, 10 / replicas)
     return made
 
 

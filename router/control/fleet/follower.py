@@ -26,12 +26,12 @@ from router.control.state.errors import StoreDamaged, StoreLocked
 from router.control.state.lease import LEASE_S
 from router.control.state.postgres import OPEN_AGAIN_S, OPEN_WAIT_S
 from router.control.state.postgres_exchange import (
-    FAILED,
     TABLE,
     TOLD,
     Heard,
     LeaderAddress,
     Me,
+    Question,
     Word,
     WorkerRank,
     leave,
@@ -84,8 +84,8 @@ class Follower:
     def _hinted(self, db: Any, pid: int, _channel: str, payload: str) -> None:
         if payload.endswith(f" {TABLE}"):
             self.telling.wake.set()
-        elif payload.endswith(f" {FAILED}") and pid != db.get_server_pid():
-            self.telling.failed()
+        elif pid != db.get_server_pid() and (question := Question.hinted(payload)):
+            self.telling.failed(question)
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class Follower:
         try:
             heard = await tell(
                 await self._link.db(), self.me, self.states(), rank=self._rank, words=words,
-                term=term, hint=hint,
+                term=term, hint=self.telling.hinted(hint),
             )  # fmt: skip
         except LOST:
             self.telling.say(hint)

@@ -10,10 +10,12 @@ candidate fails, answers when what was counted has been told, and the failure wa
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from router.control.fleet.fleet import Hears
+from router.control.state.postgres_exchange import Question
 from router.core.wire.reporter import WorkerId
 from router.link.messages import Report
 
@@ -33,38 +35,65 @@ class FailuresLast:
 
     def __init__(self, hears: Hears, live: Callable[[], set[str]]) -> None:
         self._hears, self._live = hears, live
-        self._held: list[tuple[WorkerId, Report]] = []
-        self._asked: set[str] = set()
+        self._held: deque[tuple[WorkerId, Report, Question | None]] = deque()
+        """What waits, and for the answers to which question; None: for what is before it."""
+        self._open: dict[Question, tuple[set[str], asyncio.TimerHandle]] = {}
         """Who has not answered."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._said: dict[tuple[str, str], Question] = {}
+        """The last answer of each to each, which may come before the failure is told."""
+        self._question: Question | None = None
+        """Of the failure that is told next."""
         self.pairs, self.sampled, self.traced = hears.pairs, hears.sampled, hears.traced
         self.asked, self.noticed = hears.asked, hears.noticed
 
     def __repr__(self) -> str:
-        return f"<FailuresLast {len(self._held)} reports wait for {sorted(self._asked)}>"
+        return f"<FailuresLast {len(self._held)} reports wait for {len(self._open)} answers>"
 
     @property
     def waiting(self) -> bool:
-        """Whether some have not answered."""
-        return bool(self._asked)
+        """Whether something that was told is not heard yet."""
+        return bool(self._held)
 
-    def ask(self) -> None:
-        """A candidate failed; while some have not answered, nobody is waited for again."""
-        if not self._asked and (others := self._live()):
-            self._asked = {HERE, *others}
-            self._timer = asyncio.get_running_loop().call_later(WAIT_S, self.rest)
+    def ask(self, question: Question) -> bool:
+        """A candidate failed, and the report of it follows; whether this router must answer."""
+        self._question = None
+        if not (others := self._live()):
+            return False
+        asked, known = {HERE, *others}, {question.replica, *others}
+        self._said = {k: v for k, v in self._said.items() if k[0] in asked and k[1] in known}
+        silent = {
+            one for one in asked
+            if not question.answered_by(self._said.get((one, question.replica)))
+        }  # fmt: skip
+        if silent:
+            timer = asyncio.get_running_loop().call_later(WAIT_S, self.over, question)
+            self._open[question] = silent, timer
+            self._question = question
+        return HERE in silent
 
-    def answered(self, replica: str) -> None:
+    def answered(self, replica: str, answered: Question) -> None:
         """This router has told what it had counted."""
-        self._asked.discard(replica)
-        if not self._asked:
-            self.rest()
+        self._said[replica, answered.replica] = answered
+        for question, (silent, _) in list(self._open.items()):
+            if question.answered_by(answered):
+                silent.discard(replica)
+                if not silent:
+                    self.over(question)
+
+    def over(self, question: Question) -> None:
+        """All have answered, or have had their time."""
+        if (one := self._open.pop(question, None)) is not None:
+            one[1].cancel()
+        while self._held and self._held[0][2] not in self._open:
+            self._hears.report(*self._held.popleft()[:2])
 
     def report(self, who: WorkerId, report: Report) -> None:
         """Now, unless it is of a failure or behind one."""
-        behind = any(one == who for one, _ in self._held)
-        if behind or (self._asked and failing(report)):
-            self._held.append((who, report))
+        question = None
+        if failing(report):
+            question, self._question = self._question, None
+        if question is not None or any(one == who for one, _, _ in self._held):
+            self._held.append((who, report, question))
         else:
             self._hears.report(who, report)
 
@@ -75,12 +104,8 @@ class FailuresLast:
 
     def rest(self) -> None:
         """Everything that waits."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._asked = set()
-        held, self._held = self._held, []
-        for who, report in held:
-            self._hears.report(who, report)
+        for question in list(self._open):
+            self.over(question)
 
 
 def failing(report: Report) -> bool:

@@ -19,10 +19,10 @@ from router.control.fleet.last import FailuresLast
 from router.control.fleet.workers import APPLY_TIMEOUT_S
 from router.control.state.lease import Lease
 from router.control.state.postgres_exchange import (
-    ANSWER,
     FAILED,
     SILENT_S,
     TOLD,
+    Question,
     Replica,
     ReplicaBatch,
     Word,
@@ -79,8 +79,8 @@ class Replicated:
     def _hinted(self, db: Any, pid: int, _channel: str, payload: str) -> None:
         if pid != db.get_server_pid() and payload.endswith((f" {TOLD}", f" {FAILED}")):
             self._own.telling.wake.set()
-            if payload.endswith(f" {FAILED}"):
-                self._own.telling.failed()
+            if question := Question.hinted(payload):
+                self._own.telling.failed(question)
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -164,15 +164,12 @@ class Replicated:
         self._due_s = time.monotonic() + TURN_S
         me.number += 1
         hint, telling.hint = telling.hint, ""
-        await tell(db, me, self._own.states(), rank=(2**62, 0), hint=hint)
+        await tell(db, me, self._own.states(), rank=(2**62, 0), hint=telling.hinted(hint))
 
     async def _take(self, db: Any) -> None:
         heard = () if self._hears.waiting else self._done  # what waits here is not lost with us
         batches = await take(db, str(self._lease.me), heard)
         self._done = batches
-        answers = any(ANSWER in one.words for one in batches if self._is_new(one))
-        if answers and not self._hears.waiting:
-            self._own.telling.failed()  # the hint comes later than what it is about
         for batch in batches:
             self._book(batch)
             await my_turn()
@@ -191,8 +188,11 @@ class Replicated:
         return batch.number > self._booked.get(batch[:2], 0)
 
     def _hear(self, word: Word, replica: str) -> None:
-        if word == ANSWER:
-            self._hears.answered(replica)
+        if (question := word.question) is not None:
+            if word.answered:
+                self._hears.answered(replica, question)
+            elif self._hears.ask(question):
+                self._own.telling.failed(question)  # the hint may come later, or never
         elif word.ended:
             self._hears.gone(word.who, word.text)
         elif word.text:

@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 
 from router.control.fleet.fleet import Reply
 from router.control.fleet.last import HERE, FailuresLast, failing
-from router.control.state.postgres_exchange import ANSWER, FAILED, TOLD, Word
+from router.control.state.postgres_exchange import FAILED, TOLD, Me, Question, Word
 from router.core.wire.outcomes import Batch
 from router.core.wire.reporter import WorkerId
 from router.core.wire.review import SettledReview
@@ -42,13 +42,20 @@ WAITING_BYTES_MAX: Final = 8 * 1024 * 1024
 AT_ONCE_BYTES: Final = 1024 * 1024
 """Told in one statement; one word more than that always is."""
 
+NOBODY: Final = WorkerId("", 0, 0)
+"""Who says what the router itself says."""
+
 _Bodies = TypeVar("_Bodies", PairReport, SampleReport, SpanReport)
 
 
 class ReplicaWords:
-    """See the module; what :class:`router.control.fleet.workers.Workers` tell."""
+    """See the module; what :class:`router.control.fleet.workers.Workers` tell.
 
-    def __init__(self) -> None:
+    ``me``: the router they belong to.
+    """
+
+    def __init__(self, me: Me) -> None:
+        self._me = me
         self.to: FailuresLast | None = None
         """Who decides in this process; None while another router does."""
         self.term = 0
@@ -60,6 +67,10 @@ class ReplicaWords:
         self.hurry: Callable[[WorkerId | None], set[WorkerId]] = lambda _but: set()
         """Lets the workers of this router report, but for one; answers who was asked."""
         self._hurried: set[WorkerId | None] = set()
+        self._failures = 0
+        """Of candidates, as they were told here."""
+        self._owed: dict[str, Question] = {}
+        """By router: the last question there, which is answered when all of these have reported."""
         self._words: deque[Word] = deque()
         self._bytes = 0
         self._newest: dict[WorkerId, int] = {}
@@ -109,9 +120,9 @@ class ReplicaWords:
         batches = self._of_this_term(who, report.batches)
         told = report if batches is report.batches else replace(report, batches=batches)
         failed = failing(told)
+        if failed:
+            self._ask()
         if self.to is not None:
-            if failed:
-                self.to.ask()
             self.to.report(who, told)
         else:
             self._keep(Word(who, encode(told)))
@@ -121,10 +132,22 @@ class ReplicaWords:
         elif who in self._hurried:
             self._answer(who)
 
-    def failed(self) -> None:
-        """A candidate failed elsewhere: what was counted here is told."""
+    def _ask(self) -> None:
+        self._failures += 1
+        question = self._owed[self._me.replica] = self._question
         if self.to is not None:
-            self.to.ask()
+            self.to.ask(question)
+        else:
+            self._keep(Word(NOBODY, b"", question=question))
+
+    @property
+    def _question(self) -> Question:
+        """The last one of this router."""
+        return Question(self._me.replica, self._me.boot, self._failures)
+
+    def failed(self, question: Question) -> None:
+        """A candidate failed elsewhere: what was counted here is told."""
+        self._owed[question.replica] = question
         self._hurry(None)
 
     def _hurry(self, but: WorkerId | None) -> None:
@@ -136,11 +159,17 @@ class ReplicaWords:
         self._hurried.discard(who)
         if self._hurried:
             return
-        if self.to is not None:
-            self.to.answered(HERE)
-        else:
-            self._keep(ANSWER)
-            self.say(TOLD)
+        owed, self._owed = self._owed, {}
+        for question in owed.values():
+            if self.to is not None:
+                self.to.answered(HERE, question)
+            else:
+                self._keep(Word(NOBODY, b"", question=question, answered=True))
+                self.say(TOLD)
+
+    def hinted(self, hint: str) -> str:
+        """As it is sent: of a failure, with the question."""
+        return self._question.hint if hint == FAILED else hint
 
     def say(self, hint: str) -> None:
         """At once; what everybody is told, who leads is told with it."""

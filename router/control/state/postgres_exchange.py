@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -116,19 +117,45 @@ _REPLICAS: Final = (
 _LEAVE: Final = "DELETE FROM rampway_replicas WHERE replica = $1 AND boot = $2"
 
 
+class Question(NamedTuple):
+    """A candidate failed at a router: everybody tells what was counted before, and says so."""
+
+    replica: str
+    boot: int
+    number: int
+    """Of the failures there; who answers one has answered those before it."""
+
+    @property
+    def hint(self) -> str:
+        """As it is notified."""
+        return f"{self.boot} {self.number} {quote(self.replica)} {FAILED}"
+
+    @staticmethod
+    def hinted(payload: str) -> Question | None:
+        """Which one this is; None: another hint."""
+        if not payload.endswith(f" {FAILED}"):
+            return None
+        _, boot, number, replica, _ = payload.rsplit(" ", 4)
+        return Question(unquote(replica), int(boot), int(number))
+
+    def answered_by(self, other: Question | None) -> bool:
+        """Whether who has answered ``other`` has answered this."""
+        return other is not None and self[:2] == other[:2] and self.number <= other.number
+
+
 class Word(NamedTuple):
     """Something that a worker said, or that is said of it."""
 
     who: WorkerId
     message: bytes
-    """As on the link; empty where there is a text."""
+    """As on the link; empty where there is a text or a question."""
     text: str = ""
     ended: bool = False
     """With a text: it is gone."""
-
-
-ANSWER: Final = Word(WorkerId("", 0, 0), b"")
-"""Everything that was counted when a candidate failed has been told."""
+    question: Question | None = None
+    """It is about the failure that is told next."""
+    answered: bool = False
+    """With a question: everything that it asks for has been told."""
 
 
 class WorkerRank(NamedTuple):
@@ -222,7 +249,7 @@ async def tell(
     """Say that this router lives, with its next number, and what its workers said.
 
     ``rank``: of the newest table that it has; ``term``: of the one that the words are about;
-    ``hint``: for whom it is urgent, :data:`TOLD` or :data:`FAILED`. Who
+    ``hint``: for whom it is urgent, :data:`TOLD` or a :class:`Question`'s. Who
     does not know whether it was heard says the same again with the same number.
     """
     body = _encoder.encode(words) if words else None

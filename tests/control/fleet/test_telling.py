@@ -7,7 +7,7 @@ import pytest
 from router.control.fleet import telling as module
 from router.control.fleet.last import FailuresLast
 from router.control.fleet.telling import ReplicaWords
-from router.control.state.postgres_exchange import ANSWER
+from router.control.state.postgres_exchange import Me, Question
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.core.wire.reporter import WorkerId
 from router.core.wire.sampled import Sampled
@@ -22,10 +22,14 @@ def report(*slices, bad=0):
     return Report((Batch("r", 1, tuple(Cell(500, arm, slice=n) for n in slices)),))
 
 
+ELSEWHERE = Question("a", 3, 9)
+
+
 def slices(words):
     return [
         cell.slice
         for word in words
+        if word.question is None
         for message in Decoder().feed(word.message)
         for batch in message.batches
         for cell in batch.cells
@@ -33,7 +37,7 @@ def slices(words):
 
 
 def following(term=1):
-    made = ReplicaWords()
+    made = ReplicaWords(Me("b"))
     made.follow(term)
     return made
 
@@ -60,8 +64,12 @@ def test_only_a_failure_of_a_candidate_is_urgent():
 
 
 def answered(made):
-    """Whether all has been told, by the words that are told next."""
-    return ANSWER in made.take()
+    """Questions to which all has been told, by the words that are told next."""
+    return [word.question for word in made.take() if word.answered]
+
+
+def own(made, number):
+    return Question("b", made._me.boot, number)
 
 
 def test_a_failure_asks_all_other_workers_and_the_last_one_who_reports_answers():
@@ -73,9 +81,9 @@ def test_a_failure_asks_all_other_workers_and_the_last_one_who_reports_answers()
     made.hint = ""
     made.report(WHO, report(6))
     made.report(second, report(1))
-    assert (made.hint, answered(made)) == ("", False)
+    assert (made.hint, answered(made)) == ("", [])
     made.report(third, report(1))
-    assert (made.hint, answered(made)) == ("told", True)
+    assert (made.hint, answered(made)) == ("told", [own(made, 1)])
     made.report(third, report(2))
     assert not answered(made), "it was asked once"
 
@@ -84,18 +92,23 @@ def test_who_has_nobody_to_ask_answers_at_once_behind_the_failure():
     made = following()
     made.report(WHO, report(5, bad=1))
     assert made.hint == "failed"
-    failure, answer = made.take()
-    assert (slices([failure]), answer) == ([5], ANSWER)
+    question, failure, answer = made.take()
+    assert (question.question, slices([failure])) == (own(made, 1), [5])
+    assert (answer.question, answer.answered) == (own(made, 1), True)
+    made.report(WHO, report(6, bad=1))
+    assert Question.hinted(f"a schema {made.hinted('failed')}") == own(made, 2)
+    assert made.hinted("told") == "told"
 
 
 def test_a_failure_elsewhere_asks_all_workers():
     made, asked = following(), []
     made.hurry = lambda but: asked.append(but) or {WHO}
-    made.failed()
-    assert asked == [None]
+    made.failed(ELSEWHERE)
+    made.failed(later := ELSEWHERE._replace(number=10))
+    assert asked == [None, None]
     assert not answered(made)
     made.report(WHO, report(5))
-    assert answered(made)
+    assert answered(made) == [later], "which answers what was asked before it"
 
 
 async def test_who_leads_waits_for_its_own_workers_too():
@@ -103,7 +116,7 @@ async def test_who_leads_waits_for_its_own_workers_too():
     made.to = FailuresLast(heard, lambda: {"c"})
     made.hurry = lambda _but: {other}
     made.report(WHO, report(5, bad=1))
-    made.to.answered("c")
+    made.to.answered("c", own(made, 1))
     assert heard.reports == []
     made.report(other, report(1))
     assert [who for who, _ in heard.reports] == [other, WHO]
