@@ -24,6 +24,7 @@ from router.control.outside.judges import Judges
 from router.control.outside.measure import Asker, Inquiry
 from router.control.outside.outbox import Delivery, Outbox
 from router.control.outside.outreach import Outreach
+from router.control.outside.questions import Questions
 from router.control.outside.scrapes import Scrapes
 from router.control.plane import Plane
 from router.control.predictions.watching import Watching
@@ -173,7 +174,7 @@ async def test_loops_of_the_control_process_go_on(tmp_path, monkeypatch):
     sabotaged = {
         "decider": Fails(monkeypatch, Reconciler, "turn"),
         "policy": Fails(monkeypatch, PolicySource, "_look"),
-        "questions": Fails(monkeypatch, Plane, "_ask"),
+        "questions": Fails(monkeypatch, Questions, "turn"),
         "judges": Fails(monkeypatch, Judges, "turn"),
         "lag": Fails(monkeypatch, Plane, "_watch_lag"),
         "history": Fails(monkeypatch, Plane, "_remember"),

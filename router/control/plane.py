@@ -18,8 +18,8 @@ from router.control.fleet.fleet import MakeFleet, Reply
 from router.control.fleet.reporters import Reporters, batches_of, samples_of
 from router.control.fleet.samples import Samples
 from router.control.outside.judges import Judges
-from router.control.outside.measure import Asker, Inquiry, headers_of
 from router.control.outside.outreach import Outreach
+from router.control.outside.questions import Questions
 from router.control.outside.scrapes import Scrapes
 from router.control.outside.traces import Traces
 from router.control.predictions.booked import PredictionLog
@@ -30,7 +30,7 @@ from router.control.predictions.watching import Watching
 from router.control.reviews.queue import Reviews
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
-from router.control.rollouts.run import Live, Run
+from router.control.rollouts.run import Run
 from router.control.state.clock import Clock, RolloutClock
 from router.control.state.errors import StoreLocked, StoreUnavailable
 from router.control.state.record import JournalEntry
@@ -40,9 +40,6 @@ from router.control.told.controller import Controller
 from router.control.told.history import History
 from router.control.told.parts import Parts
 from router.control.watch import PolicySource
-from router.core.gates.gate import Measurement
-from router.core.gates.measured import Measured
-from router.core.gates.polled import Polled
 from router.core.policy.kept import log_terms
 from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import bucket_of
@@ -55,15 +52,9 @@ from router.link.messages import (
     SampleReport,
     SpanReport,
 )
-from router.loops import awaited, background, forever, in_turn, my_turn, net
+from router.loops import awaited, background, forever, in_turn, my_turn
 from router.telemetry.log import get_logger
 from router.telemetry.metrics import Metrics, labels
-
-ASK_EVERY_S: Final = 0.5
-"""How often gates that measure outside are looked at."""
-
-ASKED_A_TURN: Final = 200
-"""Rollouts whose gates are asked in one turn of the loop whether they have a question."""
 
 LAG_EVERY_S: Final = 0.1
 
@@ -136,7 +127,7 @@ class Plane(Parts):
         self.controller = Controller(self)
         self._certificate: ServerCertificate | None = None
         self.lag_s, self.loop_failures, self.worker_lag_s, self.worker_connections = 0.0, {}, {}, {}
-        self._asker = Asker(self._answered)
+        self.questions = Questions(self.reconciler, self.usages, self.clock)
         observe = self.reconciler.observe
         self.judges = Judges(self._runs, observe, self._judged, self.clock, store)
         self.comparer = Comparer(self._runs, observe, self._paired, self.clock, judges=self.judges)
@@ -194,7 +185,7 @@ class Plane(Parts):
             await self.outreach.close()
             await self.store.close()
             raise
-        await self._asker.__aenter__()
+        await self.questions.open()
         self._keep(self.outreach.watch())
         self._keep(forever("traces", self.traces.turn))
         self._keep(self.comparer.reader.run())
@@ -203,7 +194,7 @@ class Plane(Parts):
             self._keep(forever("certificate", turn))
         for job in (self._lost(), self.reconciler.run(), self.source.watch()):
             self._keep(job)
-        self._keep(forever("questions", self._ask))
+        self._keep(forever("questions", self.questions.turn))
         self._keep(forever("monitors", self.watching.turn))
         self._keep(forever("scrapes", self.scrapes.turn))
         self._keep(forever("judges", self.judges.turn))
@@ -246,7 +237,7 @@ class Plane(Parts):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._asker.__aexit__(None, None, None)
+        await self.questions.close()
         await self.scrapes.close()
         await self.judges.close()
         await self.outreach.close()
@@ -437,46 +428,7 @@ class Plane(Parts):
         took_s = time.perf_counter() - since_s
         self.metrics.observe("rollback_seconds", labels(route=route), bucket_of(took_s), took_s)
 
-    # --- measurements from outside --------------------------------------------------------------
-
-    async def _ask(self) -> None:
-        for number, run in enumerate(list(self.reconciler.runs.values())):
-            if number % ASKED_A_TURN == ASKED_A_TURN - 1:
-                await my_turn()
-            if live := run.live:
-                with net("questions"):
-                    self._ask_for(run.route.name, live)
-        await asyncio.sleep(ASK_EVERY_S)
-
-    def _ask_for(self, route: str, live: Live) -> None:
-        rollout, judge = live.rollout, live.trial.judge
-        for title in judge.due(self.clock.now()):
-            gate = judge.gates[title]
-            if isinstance(gate, Measured):
-                run = self.reconciler.runs[route]
-                self.reconciler.measured(run, title, gate.taken(self.usages.seen(run)))
-            elif isinstance(gate, Polled):
-                about: dict[str, str | int] = {
-                    "route": route,
-                    "rollout": rollout.id,
-                    "attempt": rollout.attempt,
-                    "stable": rollout.stable,
-                    "candidate": rollout.candidate,
-                    "phase": rollout.phase.value,
-                    "step": rollout.step + 1,
-                    "weight_bp": live.split.candidate_bp,
-                }
-                headers = headers_of(self.reconciler.runs[route].route, gate)
-                self._asker.ask(Inquiry(route, gate, about, headers))
-
-    def _answered(self, question: Inquiry, measurement: Measurement) -> None:
-        """An answer belongs to the attempt that asked; a later one asks for itself."""
-        run = self.reconciler.runs.get(question.route)
-        if run is None or run.live is None:
-            return
-        about, rollout = (question.about["rollout"], question.about["attempt"]), run.live.rollout
-        if about == (rollout.id, rollout.attempt):
-            self.reconciler.measured(run, question.gate.title, measurement)
+    # --- now and then -----------------------------------------------------------------------------
 
     async def _watch_certificate(self, certificate: ServerCertificate) -> None:
         """Workers load it by themselves; this one says how that goes."""
