@@ -90,6 +90,11 @@ async def healthz(call: Call) -> web.Response:
     return told(call.request, call.access, call.controller.health())
 
 
+async def health(call: Call) -> web.Response:
+    """The same for people: of all routers on one store, whichever of them is asked."""
+    return json_response(call.controller.health())
+
+
 async def readyz(call: Call) -> web.Response:
     """200 once every worker has applied the current table."""
     return told(call.request, call.access, call.controller.ready())

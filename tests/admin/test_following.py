@@ -91,6 +91,16 @@ async def test_views_and_orders_are_the_leaders_with_the_same_rights(pair):
     assert (await site.get("/api/v1/openapi.json")).status == 200
 
 
+async def test_health_that_pages_show_is_the_leaders_even_where_it_is_not_ok(pair):
+    leader, site = pair
+    leader.controller.ok = False
+    answer = await site.get("/api/v1/health", **bearer("viewer"))
+    assert answer.status == 200
+    assert (await answer.json())["problems"] == ["store: disk full"]
+    assert (await (await site.get("/healthz", **bearer("viewer"))).json())["problems"] == []
+    assert (await site.get("/api/v1/health")).status == 401
+
+
 async def test_a_token_that_the_leader_does_not_know_is_refused_there():
     async with (
         running(Admin(listen="127.0.0.1:0", tokens=TOKENS[:1])) as leader,

@@ -29,7 +29,8 @@ from router.main import program
 
 BAR_MS = 20.0
 LOOKS = (
-    "/api/v1/routes", "/metrics", "/healthz", "/readyz", "/api/v1/journal", "/", "/api/v1/policy",
+    "/api/v1/routes", "/metrics", "/healthz", "/api/v1/health", "/readyz", "/api/v1/journal", "/",
+    "/api/v1/policy",
     "/api/v1/openapi.json", "/api/v1/routes/r0", "/api/v1/routes/r0/history",
     "/api/v1/rollouts/r0", "/api/v1/rollouts/r0/why", "/api/v1/rollouts/r0/shadow",
 )  # fmt: skip

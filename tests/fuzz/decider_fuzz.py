@@ -250,7 +250,8 @@ def order(rnd):
 
 
 PATHS = (
-    "/healthz", "/readyz", "/metrics", "/api/v1/routes", "/api/v1/routes/r", "/api/v1/rollouts/r",
+    "/healthz", "/api/v1/health", "/readyz", "/metrics", "/api/v1/routes", "/api/v1/routes/r",
+    "/api/v1/rollouts/r",
     "/api/v1/rollouts/s/why", "/api/v1/rollouts/r/why?at=5", "/api/v1/rollouts/r/shadow",
     "/api/v1/journal", "/api/v1/journal?limit=1000", "/api/v1/journal?since=3&route=r",
     "/api/v1/whois?route=r&key=a", "/api/v1/session", "/api/v1/openapi.json", "/",

@@ -117,7 +117,7 @@ export function AskFreeze({ route, frozen, close }) {
   const [reason, setReason] = useState(""), [lasting, setLasting] = useState(""), [refusal, setRefusal] = useState("");
   const [wholly, setWholly] = useState(false); // everything is frozen: to end it for one route does nothing
   useEffect(() => {
-    if (route && frozen) read("/healthz").then((health) => setWholly(Boolean(health.frozen?.actor)), () => {});
+    if (route && frozen) read("/api/v1/health").then((health) => setWholly(Boolean(health.frozen?.actor)), () => {});
   }, []);
   const submit = async (event) => {
     event.preventDefault();

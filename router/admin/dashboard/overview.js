@@ -54,13 +54,15 @@ function useOrder(found) {
   return [table, order];
 }
 
-// The router itself: what is wrong with it, and whether everything stands still.
-function Troubles({ health }) {
-  const { frozen, problems = [] } = health;
+// What is wrong, as who decides sees it; where a router that follows was asked, with its own troubles.
+function Troubles({ health, own }) {
+  const { frozen } = health ?? {}, follows = own?.replica ?? "";
+  const problems = [...(follows ? own.problems.map((text) => [`router ${follows}`, text]) : []), ...(health?.problems ?? []).map((text) => ["router", text])];
   const until = frozen?.until ? ` until ${moment(frozen.until)}` : "";
-  if (!problems.length && !frozen?.actor) return "";
-  return html`<ul class="facts" aria-label="The router itself">${problems.map((text) => html`<li key=${text} class="bad"><strong>router:</strong> ${text.split("\n")[0]}</li>`)}
-    ${frozen?.actor ? html`<li class="hold"><strong>everything is frozen</strong> by ${frozen.actor}${until}${frozen.reason ? `: ${frozen.reason}` : ""}. No rollout grows; rollbacks go on.</li>` : ""}</ul>`;
+  if (!problems.length && !frozen?.actor && !follows) return "";
+  return html`<ul class="facts" aria-label="The router itself">${problems.map(([who, text]) => html`<li key=${who + text} class="bad"><strong>${who}:</strong> ${text.split("\n")[0]}</li>`)}
+    ${frozen?.actor ? html`<li class="hold"><strong>everything is frozen</strong> by ${frozen.actor}${until}${frozen.reason ? `: ${frozen.reason}` : ""}. No rollout grows; rollbacks go on.</li>` : ""}
+    ${follows && own.leader ? html`<li class="soft">router ${follows} was asked; ${own.leader.replica} leads, and answers here</li>` : ""}</ul>`;
 }
 
 function FreezeAll({ health }) {
@@ -73,7 +75,7 @@ const SHOWS = [["all", "All"], ["attention", "Needs attention"], ["rollouts", "I
 
 export function Overview({ query, go }) {
   const [most, setMost] = useState(SHOWN);
-  const [health] = usePolled("/healthz", HEALTH_MS);
+  const [health] = usePolled("/api/v1/health", HEALTH_MS), [own] = usePolled("/healthz", HEALTH_MS);
   const wanted = query.get("q") ?? "", show = query.get("show") ?? "all";
   const routes = [...state.routes.values()];
   const text = wanted.toLowerCase();
@@ -91,7 +93,7 @@ export function Overview({ query, go }) {
   const operates = mayOperate();
   return html`<main tabindex="-1">
     <h1>Routes</h1>
-    ${health ? html`<${Troubles} health=${health} />` : ""}
+    <${Troubles} health=${health} own=${own} />
     <p class="lead" role="status">${!state.snapshot ? "asking the router …" : needs
       ? `${needs} of ${routes.length} need${needs === 1 ? "s" : ""} attention`
       : routes.length ? `nothing needs attention; ${routes.length} route${routes.length === 1 ? "" : "s"}` : ""}</p>
