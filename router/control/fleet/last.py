@@ -4,7 +4,8 @@ Good answers are told four times a second, a failure of a candidate at once. So 
 router would be heard before answers of others that came earlier, and those between this failure and
 the next: each of them costs evidence that was put in play by the failure before. One worker needs
 four failures for a verdict; three routers needed up to seven. So everybody is asked when a
-candidate fails, answers when what was counted has been told, and the failure waits for that.
+candidate fails, answers when what was counted has been told, and the failure waits for that. An
+answer says which question it is to: another failure may have been asked about meanwhile.
 """
 
 from __future__ import annotations
