@@ -10,6 +10,7 @@ import shutil
 import signal
 import struct
 import sys
+import time
 from collections import Counter
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -190,6 +191,8 @@ class Callers:
         self.port, self.pause_s, self.at_once = port, at_once / per_s, at_once
         self.timeout_s = timeout_s
         self.got: Counter[str] = Counter()
+        self.failures: list[tuple[float, float]] = []
+        """When each failed call began and ended."""
         self._number = 0
         self._stop = False
 
@@ -209,11 +212,21 @@ class Callers:
     async def one(self, user):
         import grpc
 
+        began_s = time.perf_counter()
         try:
             answer = await self._call(b"x", metadata=(("x-user-id", user),), timeout=self.timeout_s)
         except grpc.aio.AioRpcError as error:
+            self.failures.append((began_s, time.perf_counter()))
             return error.code().name
         return re.search(rb"v[123]", answer)[0].decode()
+
+    def failed_behind(self, count):
+        """Failed calls that began when ``count`` had failed: those under way nobody holds back.
+
+        A process that is not let for 20 ms begins all its calls at once after it.
+        """
+        known_s = sorted(ended for _, ended in self.failures)[count - 1]
+        return sum(began > known_s for began, _ in self.failures)
 
     async def _ask(self):
         while not self._stop:
