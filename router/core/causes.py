@@ -12,6 +12,7 @@ from router.core.words import count, duration, odds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from router.core.gates.gate import GateState
     from router.core.judge import Judge
 
 
@@ -97,11 +98,14 @@ def holders(judge: Judge) -> Iterator[tuple[str, str]]:
         gate = judge.gates[title]
         if not gate.holds:
             continue
-        suspects = state.capital >= judge.settings.hold_level or state.verdict is Verdict.FAIL
         if title in judge.failed:
             yield title, judge.failed[title]
-        elif state.held or (not gate.convicts and suspects):
+        elif state.held or (not gate.convicts and _suspects(judge, state)):
             yield title, state.sentence()
+
+
+def _suspects(judge: Judge, state: GateState) -> bool:
+    return state.capital >= judge.settings.hold_level or state.verdict is Verdict.FAIL
 
 
 def _silent(judge: Judge) -> str:

@@ -280,7 +280,7 @@ class Judge(
                     self._count_anew()
                 state.begin_trial(self.cap.round)
         self.cap.trial = any(state.on_trial for state in self.states.values())
-        if (leader := self.leader) and not self.settings.sticky:
+        if not self.settings.sticky and (leader := self.leader):
             bad = self.states[leader].candidate.bad >= self.settings.min_bad
             suspicion = self.capital / self.settings.hold_level if bad or self.cap.braked else 0.0
             self.cap.brake(suspicion, self.alarm.level / RINGS, self.gates[leader].brake_bp)

@@ -95,7 +95,7 @@ class GuardEvidence(Lasting, counts="bad ok", later="blame"):
         if failing[0]:
             added = [first + max(more, 0.0) for first, more, _ in self._logs]
             self.blame.book(key, s, (failing[0], ()), (added, added))
-        mine = s._replace(stable=0, stable_bad=0, stable_good=0, stable_more=0)
+        mine = Slice(*s[:4], candidate_more=s.candidate_more)
         before = self.slices.put(key, mine)
         self.bad += s.candidate_bad - before.candidate_bad
         self.ok += s.candidate_good - before.candidate_good

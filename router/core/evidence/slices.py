@@ -143,6 +143,8 @@ class Slices(Lasting):
             if stretch.sums.open:
                 break
             count += 1
+        if not count:
+            return []
         done, self._open = self._open[:count], self._open[count:]
         for stretch in done:
             for key in stretch.slices:

@@ -76,11 +76,9 @@ class _Arm(Lasting, listed="fresh considered failed judged by new", later="by ne
         self.judged = 0
 
     def take_in(self, users: UserCounts, round_: _Met, before: DistinctUnits) -> None:
-        for unit in users.drawn[self.considered :]:
-            if round_.met.add((unit,)):
-                self.fresh.add(unit)
-                if unit not in before:
-                    self.new.add(unit)
+        fresh = round_.met.new(users.drawn[self.considered :])
+        self.fresh.update(fresh)
+        self.new.update(before.strangers(fresh))
         self.considered = len(users.drawn)
         known = dict(zip(users.first_bad, users.first_bad_by, strict=False))
         for unit in users.first_bad[self.judged :]:

@@ -179,8 +179,8 @@ class GuardState(
     def capital(self) -> float:
         """The absolute evidence where a witness supports it, else that of the trials."""
         present = self.absolute.capital
-        if not self._supported:
-            present = min(present, 1.0)
+        if present > 1.0 and not self._supported:
+            present = 1.0
         if self.stables.capital < BROKEN:
             present = max(present, self.forced.capital)
         parts = [trial.capital * 0.5 ** (k + 1) for k, trial in enumerate(self.trials)]
@@ -224,11 +224,11 @@ class GuardState(
     @property
     def wants_trial(self) -> bool:
         """Reached without a witness, where one could not be found soon."""
-        if self.on_trial or self.dry_run or self._supported:
+        if self.on_trial or self.dry_run:
             return False
         sticky, weight_bp = self.context.sticky, self.weight_bp
         if weight_bp == FULL_BP or (weight_bp > TRIAL_BP and not sticky):
-            return self._alarmed(self.absolute) or self.refuses
+            return (self._alarmed(self.absolute) or self.refuses) and not self._supported
         return sticky and self.held  # a trial of users ends the comparison that is going on
 
     def _alarmed(self, evidence: GuardEvidence) -> bool:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from router.core.evidence.bettors import TOP_RATE, log_table, tolerated_rate
@@ -39,6 +40,9 @@ CALIBRATED = 0.82
 
 NEVER = 10**9
 """More answers than any rollout has: at this weight the gate cannot see it."""
+
+KNOWN_MAX = 4_096
+"""Samples of each kind that are remembered: every look of a live rollout asks for the same few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ def enough_bad(bad_rate: float, min_bad: int) -> float:
     return walk(bad_rate, bad_rate * (1.0 - bad_rate), float(min_bad))
 
 
+@lru_cache(maxsize=KNOWN_MAX)
 def compared(
     weight_bp: int, p0: float, relative: float, absolute: float, detect: Detect,
     *, limit: float, min_bad: int,
@@ -120,6 +125,7 @@ def compared(
     return _whole(max(CALIBRATED * draws * w, enough_bad(p, min_bad)))
 
 
+@lru_cache(maxsize=KNOWN_MAX)
 def absolute(limit_rate: float, detect: Detect, *, limit: float, min_bad: int) -> int:
     """Outcomes that a test against a fixed limit needs (``GuardEvidence``)."""
     p = detect.rate(limit_rate)
@@ -133,6 +139,7 @@ def absolute(limit_rate: float, detect: Detect, *, limit: float, min_bad: int) -
     return _whole(max(CALIBRATED * draws, enough_bad(p, min_bad)))
 
 
+@lru_cache(maxsize=KNOWN_MAX)
 def paired(margin: float, detect: Detect, *, limit: float, min_bad: int) -> int:
     """Pairs that a test of who alone was wrong needs (``PairedEvidence``)."""
     if math.isinf(limit):
@@ -151,6 +158,7 @@ def paired(margin: float, detect: Detect, *, limit: float, min_bad: int) -> int:
     return _whole(max(CALIBRATED * draws, enough_bad(p, min_bad)))
 
 
+@lru_cache(maxsize=KNOWN_MAX)
 def preferred(margin: float, detect: Detect, *, limit: float, min_bad: int) -> int:
     """Verdicts that a test of who is called better needs (``PairedEvidence``).
 
@@ -172,6 +180,7 @@ def preferred(margin: float, detect: Detect, *, limit: float, min_bad: int) -> i
     return _whole(max(CALIBRATED * draws, enough_bad(worse, min_bad)))
 
 
+@lru_cache(maxsize=KNOWN_MAX)
 def lost(
     weight_bp: int, margin: float, detect: Detect, *, limit: float, min_bad: int, level: float = 0.2
 ) -> int:  # fmt: skip
