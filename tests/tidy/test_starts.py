@@ -13,7 +13,8 @@ import pytest
 SERVER = {"aiohttp", "uvloop", "sqlite3", "ssl", "asyncio", "router.control", "router.proxy"}
 """What only who serves needs."""
 DECIDING = {
-    "router.core.judge", "router.core.pairs.comparison", "router.core.rollout.events",
+    "router.core.judge", "router.core.monitors.checks", "router.core.pairs.comparison",
+    "router.core.rollout.events",
     "router.core.wire.outcomes", "router.core.wire.sampled", "router.core.wire.table",
 }  # fmt: skip
 """What only who routes, counts and decides needs: a policy is read without what moves there."""

@@ -15,8 +15,9 @@ import math
 from dataclasses import replace
 from typing import Final
 
-from router.core.monitors.checks import Counted, Deviation, Tolerances, checked
+from router.core.monitors.checks import Counted, Deviation, checked
 from router.core.monitors.profile import Profile
+from router.core.monitors.settings import Tolerances
 from router.core.snapshots import Lasting
 
 LEVEL: Final = 0.001

@@ -20,30 +20,7 @@ from router.core.monitors.distances import (
     psi,
 )
 from router.core.monitors.profile import EXTRA, MISSING, MISTYPED, OUTSIDE, Profile
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerances:
-    """From which size on a change matters, and how much is asked for before one is believed."""
-
-    psi: float = 0.1
-    share: float = 0.02
-    """Of nulls, wrong types, values outside: points above the reference's."""
-    rows: int = 500
-    """Requests that a window must have."""
-    false_discovery_rate: float = 0.01
-    window: int = 24
-    """Slots."""
-
-    @property
-    def to_begin(self) -> int:
-        """Looks in a row that make an alarm."""
-        return max(self.window // 8, 1)
-
-    @property
-    def to_end(self) -> int:
-        """Looks in a row that end one."""
-        return max(self.window, 1)
+from router.core.monitors.settings import Tolerances
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,9 @@ from array import array
 from itertools import islice
 from typing import Final
 
+from router.core.monitors.settings import SLOTS
 from router.core.snapshots import Lasting
 
-SLOTS: Final = 168
-"""Of a season: the hours of a week."""
 COUNT_MAX: Final = 2**62
 """Counts stop there."""
 SNAPSHOT_BYTES_MAX: Final = 4 * 1024 * 1024

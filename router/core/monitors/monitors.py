@@ -27,9 +27,9 @@ from router.core.monitors.alarm import Alarm, AlarmCause, Course
 from router.core.monitors.arms import Arms
 from router.core.monitors.checks import Deviation
 from router.core.monitors.distances import discoveries
-from router.core.monitors.memory import SLOTS, Memory
+from router.core.monitors.memory import Memory
 from router.core.monitors.profile import Profile, SignalKind, name_of
-from router.core.monitors.settings import FEATURES_MAX, Settings
+from router.core.monitors.settings import FEATURES_MAX, SLOTS, Settings
 from router.core.monitors.signal import Signal, SignalLook
 from router.core.monitors.truth import Correctness
 from router.core.snapshots import Lasting
@@ -44,7 +44,6 @@ CLEARED: Final = 0.5
 GRADUAL: Final = 0.4
 """A change is gradual when this share of it had come before its window."""
 
-LABEL, SCORE = "label", "score"
 TRUTH: Final = ("labels", "wrong")
 """The alarm of late labels."""
 

@@ -5,12 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from router.core.monitors.checks import Tolerances
-from router.core.monitors.memory import SLOTS
-
+LABEL, SCORE = "label", "score"
+"""The outputs that are watched."""
+SLOTS: Final = 168
+"""Of a season: the hours of a week."""
 FEATURES_MAX: Final = 64
 SEGMENTS_MAX: Final = 8
 """Segments with references of their own; with many features fewer (:attr:`Settings.segments`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerances:
+    """From which size on a change matters, and how much is asked for before one is believed."""
+
+    psi: float = 0.1
+    share: float = 0.02
+    """Of nulls, wrong types, values outside: points above the reference's."""
+    rows: int = 500
+    """Requests that a window must have."""
+    false_discovery_rate: float = 0.01
+    window: int = 24
+    """Slots."""
+
+    @property
+    def to_begin(self) -> int:
+        """Looks in a row that make an alarm."""
+        return max(self.window // 8, 1)
+
+    @property
+    def to_end(self) -> int:
+        """Looks in a row that end one."""
+        return max(self.window, 1)
 
 
 @dataclass(frozen=True, slots=True)

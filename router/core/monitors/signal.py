@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from router.core.monitors.checks import Counted, Deviation, Tolerances, checked, reference_of
+from router.core.monitors.checks import Counted, Deviation, checked, reference_of
 from router.core.monitors.distances import shares, slope
-from router.core.monitors.memory import SLOTS, Memory
+from router.core.monitors.memory import Memory
 from router.core.monitors.profile import (
     EXTRA,
     KNOWN_MAX,
@@ -31,6 +31,7 @@ from router.core.monitors.profile import (
     profiled,
     type_of,
 )
+from router.core.monitors.settings import SLOTS, Tolerances
 from router.core.snapshots import Lasting
 
 FIRST_VALUES: Final = 500

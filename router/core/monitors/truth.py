@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from router.core.monitors.checks import Deviation, Tolerances
+from router.core.monitors.checks import Deviation
 from router.core.monitors.distances import chi_square
-from router.core.monitors.memory import SLOTS, Memory
+from router.core.monitors.memory import Memory
+from router.core.monitors.settings import SLOTS, Tolerances
 from router.core.snapshots import Lasting
 
 WRONG, RIGHT, REQUESTS = 0, 1, 2

@@ -7,10 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StrictInt, model_validator
 
 from router.core.gates.by import SegmentBy
-from router.core.monitors.checks import Tolerances
-from router.core.monitors.memory import SLOTS
-from router.core.monitors.monitors import LABEL, SCORE
-from router.core.monitors.settings import Settings
+from router.core.monitors.settings import LABEL, SCORE, SLOTS, Settings, Tolerances
 from router.core.predictions.schema import Predictions
 from router.core.quantities import BasisPoints, Number, Seconds, Text, format_duration
 from router.core.spec import ShortFor, Spec

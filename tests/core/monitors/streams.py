@@ -3,9 +3,9 @@
 import math
 import random
 
-from router.core.monitors.checks import Tolerances
 from router.core.monitors.monitors import Monitors, Settings
 from router.core.monitors.profile import profiled
+from router.core.monitors.settings import Tolerances
 
 HOUR = 3_600.0
 DAY = 24 * HOUR

@@ -6,9 +6,9 @@ import random
 import pytest
 
 from router.core.monitors.alarm import AlarmCause, Course
-from router.core.monitors.checks import Tolerances
 from router.core.monitors.monitors import Monitors, Settings
 from router.core.monitors.profile import profiled
+from router.core.monitors.settings import Tolerances
 from router.core.monitors.signal import COURSE, Signal
 from tests.core.monitors.streams import reference
 
