@@ -109,6 +109,21 @@ async def test_a_later_leader_gets_only_what_nobody_took(connect):
     assert await db.fetchval("SELECT count(*) FROM rampway_batches") == 1
 
 
+async def test_what_another_release_wrote_stops_nobody_elses_words(connect):
+    db, odd, me = await connect(), Me("b"), Me("c")
+    holder = await leading(db)
+    odd.number = me.number = 1
+    await tell(db, odd, (), words=word("odd"), term=1)
+    await tell(db, me, (), words=word("plain"), term=1)
+    for table, column in (("batches", "body"), ("replicas", "states")):
+        await db.execute(f"UPDATE rampway_{table} SET {column} = '\\xc1' WHERE replica = 'b'")
+    got = await take(db, holder, ())
+    assert {one.replica: one.words for one in got} == {"b": (), "c": word("plain")}
+    assert {one.name: one.workers for one in await exchange.replicas(db)} == {"b": (), "c": ()}
+    assert await take(db, holder, got) == []
+    assert await db.fetchval("SELECT count(*) FROM rampway_batches") == 0
+
+
 async def test_a_name_is_one_process_at_a_time(connect, monkeypatch):
     db, first, second = await connect(), Me("b"), Me("b")
     second.boot = first.boot + 1

@@ -3,10 +3,13 @@
 import asyncio
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from router import main as router_main
 from router.config.problems import PolicyError
+from router.control.state.errors import StoreDamaged
+from router.core.wire.reporter import WorkerId
 from router.core.wire.table import RoutingTable
 from router.loops import BOOKS
 
@@ -14,6 +17,7 @@ pytestmark = pytest.mark.fleet
 
 pytest.importorskip("asyncpg", reason="wants asyncpg: pip install 'rampway[postgres]'")
 
+from router.control.fleet import follower as module  # noqa: E402 - asyncpg first
 from router.control.fleet.follower import Follower  # noqa: E402 - asyncpg first
 from router.control.fleet.replicated import Replicated  # noqa: E402 - asyncpg first
 from router.control.fleet.telling import ReplicaWords  # noqa: E402 - asyncpg first
@@ -120,3 +124,79 @@ async def test_who_ends_tells_on_while_it_drains():
     before = failures("parting")
     await follower.stop(1.0)
     assert failures("parting") == before + 1
+
+
+class Answering:
+    """A connection to a database that answers each statement with ``row``."""
+
+    def __init__(self, **row):
+        self.row = {
+            "mine": 1, "boot": None, "lives": True, "publisher": "x", "holder": "x", "body": None,
+            "leader": None,
+        } | row  # fmt: skip
+        self.told, self.left = [], 0
+
+    async def db(self):
+        return self
+
+    async def fetchrow(self, _statement, *values):
+        self.told.append(values[5])
+        return self.row
+
+    async def execute(self, _statement, *_values):
+        self.left += 1
+
+    def drop(self):
+        pass
+
+    async def close(self):
+        pass
+
+
+def follower_of(link):
+    workers = SimpleNamespace(states=list, hurry=None, publish=None)
+    made = Follower(URL, Me("a"), workers, ReplicaWords())
+    made._link = link
+    return made
+
+
+async def test_who_does_not_understand_the_table_says_so_and_tells_on(monkeypatch):
+    said = []
+    monkeypatch.setattr(module, "log", SimpleNamespace(error=lambda *_, **more: said.append(more)))
+    monkeypatch.setattr(module, "AGAIN_S", 0.0)
+    link = Answering(body=b"\xc1")
+    follower = follower_of(link)
+    for text in ("one", "two"):
+        follower.telling.noticed(WorkerId("a", 1, 0), text)
+        assert await follower._turn()
+    assert len({*link.told}) == 2, "each once"
+    assert len(said) == 1, "and not four times a second"
+    (trouble,) = follower.troubles()
+    assert trouble.startswith("the table of who leads is not understood (")
+    await follower.part()
+    assert link.left == 1
+    link.row["body"] = None
+    assert await follower._turn()
+    assert follower.troubles() == []
+
+
+async def test_who_hears_of_a_leader_and_of_no_table_says_what_may_be_wrong(monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        module, "log", SimpleNamespace(warning=lambda *_, **more: said.append(more))
+    )
+    monkeypatch.setattr(module, "TURN_S", 0.0)
+    follower = follower_of(Answering())
+    for _ in range(2 * module.TURNS_WITHOUT):
+        assert await follower._turn()
+    (once,) = said
+    assert "--replica" in once["error"]
+    assert follower.waits == once["error"]
+
+
+async def test_a_router_of_another_engine_leaves_its_name_free():
+    table = msgspec.msgpack.encode(RoutingTable(1, (), engine="envoy"))
+    link = Answering(body=table)
+    with pytest.raises(StoreDamaged, match="write the same one"):
+        await follower_of(link).follow()
+    assert link.left == 1

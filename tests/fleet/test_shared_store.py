@@ -352,6 +352,7 @@ async def test_every_refusal_names_the_place_and_the_fix(server, url, monkeypatc
         server.url.replace("rampway@", "somebody@"): "name the user in the URL; its password is",
         server.url.replace("rampway@", "nobody_much@"): "let this user make tables there (`GRANT",
         f"{server.url}?options=-csearch_path%3Dabsent": "create the schema that search_path names",
+        f"{server.url}?option=x": '"option"; correct what stands behind the `?` of `store:`',
     }
     for place, said in found.items():
         told = await refused(place)
@@ -397,6 +398,17 @@ async def test_a_refused_start_leaves_the_lease_to_others(opened, server, url):
         f"UPDATE {name}.rampway_routes SET record = replace(record, 'flying', 'progressing')"
     )
     await opened()
+
+
+async def test_one_of_several_leaves_its_workers_to_nobody_who_is_not(url):
+    leader, alone = PostgresStore(url, succeeds=False), PostgresStore(url, wait_s=20)
+    await leader.open()
+    waiting = asyncio.create_task(alone.open())
+    await until(lambda: leader.lease.next_here)
+    assert not leader.successor()
+    await leader.close()
+    await waiting
+    await alone.close()
 
 
 async def test_looking_changes_nothing_and_says_who_leads(opened, url):

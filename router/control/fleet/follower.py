@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -48,6 +49,8 @@ TURN_S: Final = 0.25
 """Between two words, where nothing is urgent."""
 AGAIN_S: Final = 0.25
 """After a failure of the database."""
+TURNS_WITHOUT: Final = 20
+"""Turns in which somebody leads and there is no table, before that is told; 5 s."""
 
 log = get_logger("router.control")
 
@@ -77,6 +80,10 @@ class Follower:
         """When it did."""
         self._sent: tuple[int, tuple[Word, ...]] = (0, ())
         """What may not have been heard, with its term: it is said again."""
+        self._unread = ""
+        """Why the newest table is not understood; empty while it is."""
+        self._without = 0
+        """Turns in which somebody led and there was no table."""
 
     def __repr__(self) -> str:
         return f"<Follower {self.me!r} {self.workers!r}>"
@@ -130,8 +137,12 @@ class Follower:
     async def follow(self) -> None:
         """Serve as told by who leads; done when nobody does. Raises StoreLocked, StoreDamaged."""
         self.workers.heard = self.heard
-        while await self._turn():
-            pass
+        try:
+            while await self._turn():
+                pass
+        except StoreDamaged:
+            await self.part()
+            raise
 
     def heard(self) -> bool:
         """Whether somebody leads, as it was told a moment ago."""
@@ -146,23 +157,39 @@ class Follower:
         """Whom it does not hear, as sentences."""
         if self._away_s > self._asked_s:
             return [f"the database ({named(self.url)}) does not answer"]
+        if self._unread:
+            why = f"the table of who leads is not understood ({self._unread})"
+            return [f"{why}: run the same Rampway everywhere"]
         if not self.heard():
             return ["no router leads, as far as this one hears"]
         return []
+
+    @property
+    def waits(self) -> str:
+        """Why it serves nobody yet, as a sentence; empty once it does."""
+        if self.began:
+            return ""
+        return "there is no table of a router that leads yet; is that one started with --replica?"
 
     async def _turn(self) -> bool:
         """False: nobody leads."""
         began_s = time.monotonic()
         try:
             heard = await self._tell()
-        except (*LOST, msgspec.MsgspecError) as error:
-            if isinstance(error, msgspec.MsgspecError):
-                log.error("table_not_understood", error=str(error))  # noqa: TRY400 - it says all
+        except LOST:
             self._link.drop()  # what it was saying is said again
             self._away_s = time.monotonic()
             await asyncio.sleep(AGAIN_S)
             return True
-        self._asked_s, self.leader = time.monotonic(), heard.leader
+        except msgspec.MsgspecError as error:
+            self._asked_s = time.monotonic()
+            if str(error) != self._unread:
+                self._unread = str(error)
+                log.error("table_not_understood", error=self._unread)  # noqa: TRY400 - it says all
+            await asyncio.sleep(AGAIN_S)
+            return True
+        self._asked_s, self.leader, self._unread = time.monotonic(), heard.leader, ""
+        self._look_for_table(heard)
         if heard.double:
             raise self._double()
         if heard.led and not self.telling.behind:
@@ -174,6 +201,13 @@ class Follower:
         if not self.telling.behind:
             await self._pause()
         return True
+
+    def _look_for_table(self, heard: Heard) -> None:
+        """Who leads may be one that tells nobody."""
+        without = heard.led and heard.table is None and not self.began
+        self._without = self._without + 1 if without else 0
+        if self._without == TURNS_WITHOUT:
+            log.warning("waits", error=self.waits)
 
     async def _pause(self) -> None:
         try:
@@ -197,6 +231,9 @@ class Follower:
             )  # fmt: skip
         except LOST:
             self.telling.say(hint)
+            raise
+        except msgspec.MsgspecError:  # of the answer: the words were heard
+            self._sent = (0, ())
             raise
         self._sent = (0, ())
         return heard
@@ -257,7 +294,8 @@ class Follower:
         """The last words, if somebody takes them; the name is free."""
         try:
             while self._sent[1] or self.telling.waiting:
-                await self._tell()
+                with suppress(msgspec.MsgspecError):
+                    await self._tell()
             await leave(await self._link.db(), self.me)
         except LOST:
             pass

@@ -171,8 +171,11 @@ class PostgresStore:
             await link.close()
 
     def successor(self) -> bool:
-        """Whether a router of this machine waits: one elsewhere cannot end our workers."""
-        return self.lease.next_here
+        """Whether a router of this machine waits: one elsewhere cannot end our workers.
+
+        Who succeeds nobody is one of several, whose workers are its own whoever leads.
+        """
+        return self._succeeds and self.lease.next_here
 
     async def lost(self) -> str:
         """Returns, with the reason, once another router leads."""

@@ -13,14 +13,15 @@ without them, too.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
 import msgspec
 
 from router.core.wire.reporter import WorkerId
 from router.core.wire.table import RoutingTable
+from router.loops import net
 
 TOLD: Final = "told"
 FAILED: Final = "failed"
@@ -217,6 +218,19 @@ _states = msgspec.msgpack.Decoder(tuple[WorkerRank, ...])
 _table = msgspec.msgpack.Decoder(RoutingTable)
 _encoder = msgspec.msgpack.Encoder()
 
+_Told = TypeVar("_Told")
+
+
+def _understood(read: Callable[[bytes], _Told], body: bytes, nothing: _Told) -> _Told:
+    """What another router wrote; nothing where it is of a release that says it otherwise.
+
+    It is counted, and stops nobody else's words.
+    """
+    found = nothing
+    with net("replicas"):
+        found = read(body)
+    return found
+
 
 class Me:
     """This router among its peers: its name, when it began, and how often it has spoken."""
@@ -273,7 +287,7 @@ async def take(db: Any, holder: str, done: Iterable[ReplicaBatch]) -> list[Repli
     columns = [list(column) for column in zip(*(one[:3] for one in done), strict=True)]
     rows = await db.fetch(_TAKE, holder, *(columns or ([], [], [])))
     return [
-        ReplicaBatch(replica, boot, number, term, _words.decode(body))
+        ReplicaBatch(replica, boot, number, term, _understood(_words.decode, body, ()))
         for replica, boot, number, term, body in rows
     ]
 
@@ -281,7 +295,10 @@ async def take(db: Any, holder: str, done: Iterable[ReplicaBatch]) -> list[Repli
 async def replicas(db: Any) -> list[Replica]:
     """Everybody who is known."""
     rows = await db.fetch(_REPLICAS)
-    return [Replica(name, boot, _states.decode(said), silent) for name, boot, said, silent in rows]
+    return [
+        Replica(name, boot, _understood(_states.decode, said, ()), silent)
+        for name, boot, said, silent in rows
+    ]
 
 
 async def leave(db: Any, me: Me) -> None:

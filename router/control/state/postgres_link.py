@@ -50,6 +50,7 @@ _FIXES: Final = (
         "create the schema that search_path names (`CREATE SCHEMA ...`), or correct `store:`",
     ),
     (asyncpg.ClientConfigurationError, f"write `store: {POSTGRES_FORM}`"),
+    (asyncpg.UndefinedObjectError, "correct what stands behind the `?` of `store:`"),
     (
         asyncpg.ReadOnlySQLTransactionError,
         "name the primary server, or add `?target_session_attrs=read-write` to the URL",

@@ -51,8 +51,8 @@ class Followed:
         term, generation = follower.rank
         alive = bool(workers) or not follower.began
         said = [*follower.workers.troubles(), *follower.troubles(), *BOOKS.problems()]
-        if not follower.began:
-            said.append("there is no table of a router that leads yet")
+        if follower.waits:
+            said.append(follower.waits)
         leader = self.leader
         return HealthView(
             ok=alive,
