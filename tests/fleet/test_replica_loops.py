@@ -155,7 +155,8 @@ class Answering:
 
 def follower_of(link):
     workers = SimpleNamespace(states=list, hurry=None, publish=None)
-    made = Follower(URL, Me("a"), workers, ReplicaWords())
+    me = Me("a")
+    made = Follower(URL, me, workers, ReplicaWords(me))
     made._link = link
     return made
 

@@ -21,7 +21,7 @@ import msgspec
 
 from router.core.wire.reporter import WorkerId
 from router.core.wire.table import RoutingTable
-from router.loops import net
+from router.loops import BOOKS
 
 TOLD: Final = "told"
 FAILED: Final = "failed"
@@ -133,11 +133,14 @@ class Question(NamedTuple):
 
     @staticmethod
     def hinted(payload: str) -> Question | None:
-        """Which one this is; None: another hint."""
+        """Which one this is; None: another hint, or one of a release that says it otherwise."""
         if not payload.endswith(f" {FAILED}"):
             return None
-        _, boot, number, replica, _ = payload.rsplit(" ", 4)
-        return Question(unquote(replica), int(boot), int(number))
+        try:
+            _, boot, number, replica, _ = payload.rsplit(" ", 4)
+            return Question(unquote(replica), int(boot), int(number))
+        except ValueError:
+            return None
 
     def answered_by(self, other: Question | None) -> bool:
         """Whether who has answered ``other`` has answered this."""
@@ -226,10 +229,11 @@ def _understood(read: Callable[[bytes], _Told], body: bytes, nothing: _Told) -> 
 
     It is counted, and stops nobody else's words.
     """
-    found = nothing
-    with net("replicas"):
-        found = read(body)
-    return found
+    try:
+        return read(body)
+    except msgspec.MsgspecError as error:
+        BOOKS.failed("replicas", error)
+        return nothing
 
 
 class Me:
