@@ -170,7 +170,7 @@ class Following:
     ) -> web.StreamResponse:
         fields = {name: request.headers[name] for name in ASKED if name in request.headers}
         fields[PASSED_BY] = self._says.name
-        url = URL(leader.admin + request.raw_path, encoded=True)
+        url = URL(leader.admin + request.rel_url.raw_path_qs, encoded=True)
         pinned = aiohttp.Fingerprint(self.certificate) if url.scheme == "https" else True
         asking = self._client().request(
             request.method, url, headers=fields, data=body or None, allow_redirects=False,

@@ -91,6 +91,21 @@ async def test_views_and_orders_are_the_leaders_with_the_same_rights(pair):
     assert (await site.get("/api/v1/openapi.json")).status == 200
 
 
+async def test_a_request_with_the_whole_url_is_passed_on_by_its_path(pair):
+    _, site = pair
+    host, port = site.server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    path = "/api/v1/journal?limit=1"
+    token = bearer("viewer")["Authorization"]
+    writer.write(
+        f"GET {site.server.url}{path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: {token}\r\n"
+        "Connection: close\r\n\r\n".encode()
+    )
+    said = await reader.read()
+    writer.close()
+    assert said.startswith(b"HTTP/1.1 200 OK\r\n"), said
+
+
 async def test_health_that_pages_show_is_the_leaders_even_where_it_is_not_ok(pair):
     leader, site = pair
     leader.controller.ok = False

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticSerializationError, PydanticUndefined, to_jsonable_python
 
 from router.config import schema, templates
 from router.config.descriptions import descriptions
@@ -79,6 +79,12 @@ def policy_reference() -> str:
     lines += ["## Gates", "", "Written `gates: [NAME, NAME: {...}]`.", ""]
     for name, gate in GATES.items():
         lines += _section(name, gate)
+    lines += ["## Parts of strategies and gates", ""]
+    for table in (STRATEGIES, GATES):
+        for model in table.values():
+            for part in _models(model, seen):
+                if id(part) not in tables and part.model_fields:
+                    lines += _section(part.__name__, part)
     lines += [
         "## Payloads",
         "",
@@ -133,7 +139,10 @@ def _default(model: type[BaseModel], key: str) -> str:
     if isinstance(field.default, BaseModel):
         return "see below"
     bare = model.model_construct()
-    written = bare.model_dump(mode="json", include={key}, warnings=False)[key]
+    try:
+        written = bare.model_dump(mode="json", include={key}, warnings=False)[key]
+    except PydanticSerializationError:  # it has a short form of its own, and is not whole here
+        written = to_jsonable_python(field.default)
     return f"`{json.dumps(written)}`" if written not in ((), [], {}) else ""
 
 
