@@ -126,7 +126,7 @@ async def test_what_another_release_wrote_stops_nobody_elses_words(connect):
 
 @pytest.mark.parametrize("payload", ["s failed", " failed", "s x 2 b failed", "s 1 2 b told", ""])
 def test_a_hint_that_is_no_question_of_ours_is_none(payload):
-    assert exchange.Question.hinted(payload) is None
+    assert exchange.FailureQuestion.hinted(payload) is None
 
 
 async def test_a_name_is_one_process_at_a_time(connect, monkeypatch):

@@ -11,7 +11,6 @@ from statistics import median
 
 import pytest
 
-from tests.fleet.kit import beyond_on_this_machine
 from tests.fleet.replicas import Member, Routers, answers, ended, leads, lost, none_gets, on_all
 from tests.fleet.spread import in_turn
 from tests.reliability.whole import in_thread, until
@@ -119,7 +118,7 @@ async def test_what_three_saw_convicts_as_what_one_saw(three):
     """At most two failures more: they are told at once, after what was counted before them."""
     await in_thread(three.start)
     one, spread = await in_turn(three, 3, per_s=25)
-    assert median(n for n, _ in spread) <= median(n for n, _ in one) + beyond_on_this_machine(2, 25)
+    assert median(n for n, _ in spread) <= median(n for n, _ in one) + 2
 
 
 async def killed(three):

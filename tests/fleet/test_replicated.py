@@ -112,7 +112,7 @@ async def test_who_is_to_answer_a_failure_is_asked_before_anything_else(led):
     led.telling.say(exchange.FAILED)
     assert await led.turn() == ["tell", "take"]
     (hint,) = led.db.tables.hints
-    assert exchange.Question.hinted(hint) == led.telling._question
+    assert exchange.FailureQuestion.hinted(hint) == led.telling._question
 
 
 async def test_who_has_left_is_given_up_behind_its_last_words(led):

@@ -29,10 +29,10 @@ from router.control.state.postgres import OPEN_AGAIN_S, OPEN_WAIT_S
 from router.control.state.postgres_exchange import (
     TABLE,
     TOLD,
+    FailureQuestion,
     Heard,
     LeaderAddress,
     Me,
-    Question,
     Word,
     WorkerRank,
     leave,
@@ -91,7 +91,7 @@ class Follower:
     def _hinted(self, db: Any, pid: int, _channel: str, payload: str) -> None:
         if payload.endswith(f" {TABLE}"):
             self.telling.wake.set()
-        elif pid != db.get_server_pid() and (question := Question.hinted(payload)):
+        elif pid != db.get_server_pid() and (question := FailureQuestion.hinted(payload)):
             self.telling.failed(question)
 
     # --- life -------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 from router.control.fleet.fleet import Hears
-from router.control.state.postgres_exchange import Question
+from router.control.state.postgres_exchange import FailureQuestion
 from router.core.wire.reporter import WorkerId
 from router.link.messages import Report
 
@@ -36,13 +36,13 @@ class FailuresLast:
 
     def __init__(self, hears: Hears, live: Callable[[], set[str]]) -> None:
         self._hears, self._live = hears, live
-        self._held: deque[tuple[WorkerId, Report, Question | None]] = deque()
+        self._held: deque[tuple[WorkerId, Report, FailureQuestion | None]] = deque()
         """What waits, and for the answers to which question; None: for what is before it."""
-        self._open: dict[Question, tuple[set[str], asyncio.TimerHandle]] = {}
+        self._open: dict[FailureQuestion, tuple[set[str], asyncio.TimerHandle]] = {}
         """Who has not answered."""
-        self._said: dict[tuple[str, str], Question] = {}
+        self._said: dict[tuple[str, str], FailureQuestion] = {}
         """The last answer of each to each, which may come before the failure is told."""
-        self._question: Question | None = None
+        self._question: FailureQuestion | None = None
         """Of the failure that is told next."""
         self.pairs, self.sampled, self.traced = hears.pairs, hears.sampled, hears.traced
         self.asked, self.noticed = hears.asked, hears.noticed
@@ -55,7 +55,7 @@ class FailuresLast:
         """Whether something that was told is not heard yet."""
         return bool(self._held)
 
-    def ask(self, question: Question) -> bool:
+    def ask(self, question: FailureQuestion) -> bool:
         """A candidate failed, and the report of it follows; whether this router must answer."""
         self._question = None
         if not (others := self._live()):
@@ -72,7 +72,7 @@ class FailuresLast:
             self._question = question
         return HERE in silent
 
-    def answered(self, replica: str, answered: Question) -> None:
+    def answered(self, replica: str, answered: FailureQuestion) -> None:
         """This router has told what it had counted."""
         self._said[replica, answered.replica] = answered
         for question, (silent, _) in list(self._open.items()):
@@ -81,7 +81,7 @@ class FailuresLast:
                 if not silent:
                     self.over(question)
 
-    def over(self, question: Question) -> None:
+    def over(self, question: FailureQuestion) -> None:
         """All have answered, or have had their time."""
         if (one := self._open.pop(question, None)) is not None:
             one[1].cancel()

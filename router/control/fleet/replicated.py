@@ -22,7 +22,7 @@ from router.control.state.postgres_exchange import (
     FAILED,
     SILENT_S,
     TOLD,
-    Question,
+    FailureQuestion,
     Replica,
     ReplicaBatch,
     Word,
@@ -79,7 +79,7 @@ class Replicated:
     def _hinted(self, db: Any, pid: int, _channel: str, payload: str) -> None:
         if pid != db.get_server_pid() and payload.endswith((f" {TOLD}", f" {FAILED}")):
             self._own.telling.wake.set()
-            if question := Question.hinted(payload):
+            if question := FailureQuestion.hinted(payload):
                 self._own.telling.failed(question)
 
     # --- life -------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 
 from router.control.fleet.fleet import Reply
 from router.control.fleet.last import HERE, FailuresLast, failing
-from router.control.state.postgres_exchange import FAILED, TOLD, Me, Question, Word
+from router.control.state.postgres_exchange import FAILED, TOLD, FailureQuestion, Me, Word
 from router.core.wire.outcomes import Batch
 from router.core.wire.reporter import WorkerId
 from router.core.wire.review import SettledReview
@@ -69,7 +69,7 @@ class ReplicaWords:
         self._hurried: set[WorkerId | None] = set()
         self._failures = 0
         """Of candidates, as they were told here."""
-        self._owed: dict[str, Question] = {}
+        self._owed: dict[str, FailureQuestion] = {}
         """By router: the last question there, which is answered when all of these have reported."""
         self._words: deque[Word] = deque()
         self._bytes = 0
@@ -141,11 +141,11 @@ class ReplicaWords:
             self._keep(Word(NOBODY, b"", question=question))
 
     @property
-    def _question(self) -> Question:
+    def _question(self) -> FailureQuestion:
         """The last one of this router."""
-        return Question(self._me.replica, self._me.boot, self._failures)
+        return FailureQuestion(self._me.replica, self._me.boot, self._failures)
 
-    def failed(self, question: Question) -> None:
+    def failed(self, question: FailureQuestion) -> None:
         """A candidate failed elsewhere: what was counted here is told."""
         self._owed[question.replica] = question
         self._hurry(None)

@@ -118,7 +118,7 @@ _REPLICAS: Final = (
 _LEAVE: Final = "DELETE FROM rampway_replicas WHERE replica = $1 AND boot = $2"
 
 
-class Question(NamedTuple):
+class FailureQuestion(NamedTuple):
     """A candidate failed at a router: everybody tells what was counted before, and says so."""
 
     replica: str
@@ -132,17 +132,17 @@ class Question(NamedTuple):
         return f"{self.boot} {self.number} {quote(self.replica)} {FAILED}"
 
     @staticmethod
-    def hinted(payload: str) -> Question | None:
+    def hinted(payload: str) -> FailureQuestion | None:
         """Which one this is; None: another hint, or one of a release that says it otherwise."""
         if not payload.endswith(f" {FAILED}"):
             return None
         try:
             _, boot, number, replica, _ = payload.rsplit(" ", 4)
-            return Question(unquote(replica), int(boot), int(number))
+            return FailureQuestion(unquote(replica), int(boot), int(number))
         except ValueError:
             return None
 
-    def answered_by(self, other: Question | None) -> bool:
+    def answered_by(self, other: FailureQuestion | None) -> bool:
         """Whether who has answered ``other`` has answered this."""
         return other is not None and self[:2] == other[:2] and self.number <= other.number
 
@@ -156,7 +156,7 @@ class Word(NamedTuple):
     text: str = ""
     ended: bool = False
     """With a text: it is gone."""
-    question: Question | None = None
+    question: FailureQuestion | None = None
     """It is about the failure that is told next."""
     answered: bool = False
     """With a question: everything that it asks for has been told."""
@@ -267,7 +267,7 @@ async def tell(
     """Say that this router lives, with its next number, and what its workers said.
 
     ``rank``: of the newest table that it has; ``term``: of the one that the words are about;
-    ``hint``: for whom it is urgent, :data:`TOLD` or a :class:`Question`'s. Who
+    ``hint``: for whom it is urgent, :data:`TOLD` or a :class:`FailureQuestion`'s. Who
     does not know whether it was heard says the same again with the same number.
     """
     body = _encoder.encode(words) if words else None

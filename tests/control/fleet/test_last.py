@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from router.control.fleet.last import HERE, WAIT_S, FailuresLast
-from router.control.state.postgres_exchange import Question
+from router.control.state.postgres_exchange import FailureQuestion
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.core.wire.reporter import WorkerId
 from router.link.messages import Report
 from tests.control.fleet.hearing import Hearing
 
 FIRST, SECOND = WorkerId("a", 7, 0), WorkerId("b", 7, 0)
-ASKED = Question("a", 7, 1)
+ASKED = FailureQuestion("a", 7, 1)
 LATER = ASKED._replace(number=2)
 
 
@@ -72,7 +72,7 @@ async def test_an_answer_that_comes_before_the_failure_counts_and_one_to_an_earl
 
 async def test_each_failure_waits_for_its_own_answers_and_behind_those_before_it():
     last, heard = led("b")
-    other = Question("b", 7, 1)
+    other = FailureQuestion("b", 7, 1)
     last.ask(ASKED)
     last.report(FIRST, report(1, bad=1))
     last.ask(other)

@@ -7,7 +7,7 @@ import pytest
 from router.control.fleet import telling as module
 from router.control.fleet.last import FailuresLast
 from router.control.fleet.telling import ReplicaWords
-from router.control.state.postgres_exchange import Me, Question
+from router.control.state.postgres_exchange import FailureQuestion, Me
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.core.wire.reporter import WorkerId
 from router.core.wire.sampled import Sampled
@@ -22,7 +22,7 @@ def report(*slices, bad=0):
     return Report((Batch("r", 1, tuple(Cell(500, arm, slice=n) for n in slices)),))
 
 
-ELSEWHERE = Question("a", 3, 9)
+ELSEWHERE = FailureQuestion("a", 3, 9)
 
 
 def slices(words):
@@ -69,7 +69,7 @@ def answered(made):
 
 
 def own(made, number):
-    return Question("b", made._me.boot, number)
+    return FailureQuestion("b", made._me.boot, number)
 
 
 def test_a_failure_asks_all_other_workers_and_the_last_one_who_reports_answers():
@@ -96,7 +96,7 @@ def test_who_has_nobody_to_ask_answers_at_once_behind_the_failure():
     assert (question.question, slices([failure])) == (own(made, 1), [5])
     assert (answer.question, answer.answered) == (own(made, 1), True)
     made.report(WHO, report(6, bad=1))
-    assert Question.hinted(f"a schema {made.hinted('failed')}") == own(made, 2)
+    assert FailureQuestion.hinted(f"a schema {made.hinted('failed')}") == own(made, 2)
     assert made.hinted("told") == "told"
 
 
