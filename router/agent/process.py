@@ -34,6 +34,7 @@ from router.core.wire.table import RouteEntry, RoutingTable
 from router.link.messages import (
     Amend,
     Applied,
+    Beat,
     Drain,
     Hello,
     Lowered,
@@ -154,15 +155,18 @@ class Agent:
     # --- the link ---------------------------------------------------------------------------------
 
     def _on_message(self, message: Message) -> None:
-        if (lowered := self.alone.heard()) is not None and self.link is not None:
-            self.report()
-            self.link.send(Lowered(*lowered))
-        if isinstance(message, Publish):
+        if isinstance(message, Beat):
+            if (lowered := self.alone.heard()) is not None and self.link is not None:
+                self.report()
+                self.link.send(Lowered(*lowered))
+        elif isinstance(message, Publish):
             self._apply(message.table)
+            self.alone.again()
         elif isinstance(message, Amend):
             table = self.serving.table
             if (message.term, message.base) == table.rank:
                 self._apply(amended(table, message.generation, message.routes))
+                self.alone.again()
             elif outdated(message.term, table):
                 self._in_force()
         elif isinstance(message, ReportSoon):

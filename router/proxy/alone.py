@@ -1,11 +1,13 @@
 """What a worker does while control is silent: it judges by itself, and may only take away.
 
-Control says twice a second that it lives. When it is not heard for :data:`SILENT_S`, because it
-hangs, is stopped, or has ended, the worker feeds what it counts to the same judge that control
-runs, begun anew (what control knew is not here). A candidate that this judge convicts gets nothing
-more from this worker. After the policy's ``control_silence`` no candidate of a live rollout gets
-anything, proven or not: nobody could take it back later. A completed rollout is left as it is,
-since the candidate is stable then. Nothing here ever gives a version more than the last table did.
+Control says twice a second that it lives and decides: a beat. A table or a question does not say
+so, since a router that does not reach its database sends them, too. Without a beat for
+:data:`SILENT_S`, because control hangs, is stopped, or has ended, the worker feeds what it counts
+to the same judge that control runs, begun anew (what control knew is not here). A candidate that
+this judge convicts gets nothing more from this worker. After the policy's ``control_silence`` no
+candidate of a live rollout gets anything, proven or not: nobody could take it back later. A
+completed rollout is left as it is, since the candidate is stable then. Nothing here ever gives a
+version more than the last table did.
 
 When control is heard again it is told, and answers with the whole table after it has decided on the
 counts that it had not read.
@@ -93,10 +95,17 @@ class Alone:
         self._begin()
 
     def heard(self) -> tuple[float, dict[str, str]] | None:
-        """Control spoke. What was taken back while it did not, and for how long it was silent."""
+        """A beat came. What was taken back while none did, and for how long none did."""
         silence, self._silence = self._silence, None
         silent_s, self._heard_s = self.silent_s, monotonic()
         return (round(silent_s, 1), silence.lowered) if silence and silence.lowered else None
+
+    def again(self) -> None:
+        """A table came without a beat: what was taken back here is taken back in it, too."""
+        if self._silence is not None:
+            for entry in self._table().routes:
+                if entry.candidate >= 0 and entry.name in self._silence.lowered:
+                    self._lower(stable_only(entry))
 
     def observe(self, batches: Sequence[Batch]) -> None:
         """Counts since the last time, in the turn in which they are reported."""

@@ -29,6 +29,7 @@ from router.link.messages import (
     Amend,
     Applied,
     AskPeople,
+    Beat,
     Drain,
     Hello,
     LookAgain,
@@ -119,11 +120,11 @@ class Worker:
     # --- the link -------------------------------------------------------------------------------
 
     def _on_message(self, message: Message) -> None:
-        if (lowered := self.alone.heard()) is not None and self.link is not None:
-            self.report()  # what led to it arrives first
-            self.link.send(Lowered(*lowered))
-        if isinstance(message, Publish):
+        if isinstance(message, Beat):
+            self._heard()
+        elif isinstance(message, Publish):
             self.plane.apply(message.table)
+            self.alone.again()
             if self._served.is_set():
                 self._applied()
             self._served.set()
@@ -131,6 +132,7 @@ class Worker:
             # One that does not fit is not confirmed: control then replaces this worker.
             base, routes, term = message.base, message.routes, message.term
             fits = self.plane.amend(message.generation, base, routes, term=term)
+            self.alone.again()
             if fits or outdated(term, self.plane.serving.table):
                 self._applied()
         elif isinstance(message, ReportSoon):
@@ -140,6 +142,11 @@ class Worker:
                 settle(self.plane, one)
         elif isinstance(message, Drain):
             self._drain(message.within_s)
+
+    def _heard(self) -> None:
+        if (lowered := self.alone.heard()) is not None and self.link is not None:
+            self.report()  # what led to it arrives first
+            self.link.send(Lowered(*lowered))
 
     def _send(self, message: Message) -> bool:
         """Send at once what somebody waits for; False: control is not there, or behind."""

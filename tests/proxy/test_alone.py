@@ -20,9 +20,11 @@ from router.core.wire.table import (
     ValueEntry,
     stable_only,
 )
-from router.link.messages import Lowered
+from router.link.messages import Amend, Beat, Lowered, Publish, ReportSoon
 from router.proxy import alone as module
 from router.proxy.alone import Alone
+from router.proxy.plane import Listen
+from router.proxy.worker import Worker
 from tests.proxy.process import Process
 from tests.proxy.rig import LIMITS, rollout, route, version
 from tests.proxy.scripted import OK, Scripted, answers
@@ -212,3 +214,41 @@ async def test_a_completed_rollout_is_left_as_it_is(made, clock):
     one._table = lambda: RoutingTable(1, (done,), LIMITS)
     await silent(one, clock, 60)
     assert lowered == []
+
+
+class Up:
+    """Where a worker's messages go."""
+
+    open, outbox_bytes = True, 0
+
+    def __init__(self):
+        self.lowered = []
+
+    def send(self, message):
+        self.lowered += [message] if isinstance(message, Lowered) else []
+        return True
+
+
+async def test_only_a_beat_says_that_who_decides_is_heard(clock):
+    """A router that does not reach its database still sends tables, and asks for counts."""
+    entry = replace(half(None, None), versions=(version("v1"), version("v2")))
+    one = Worker(0, Listen("127.0.0.1", 0))
+    one.link = Up()
+    one._on_message(Publish(RoutingTable(1, (entry,), LIMITS)))
+
+    def weights():
+        return one.plane.serving.table.routes[0].weights_bp
+
+    for _ in range(48):
+        await silent(one.alone, clock, 0.25)
+        one._on_message(ReportSoon())
+    assert weights() == (10_000, 0), "who fails makes others report, which is no word of control"
+    one._on_message(Publish(RoutingTable(2, (replace(entry, revision=8),), LIMITS)))
+    assert weights() == (10_000, 0)
+    one._on_message(Amend(3, 2, (replace(entry, revision=9),)))
+    assert (weights(), one.plane.serving.table.generation) == ((10_000, 0), 3)
+    assert not one.link.lowered
+    one._on_message(Beat())
+    assert [list(told.routes) for told in one.link.lowered] == [["r"]]
+    one._on_message(Publish(RoutingTable(4, (entry,), LIMITS)))
+    assert weights() == (5_000, 5_000)
