@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import time
@@ -29,8 +30,9 @@ def many(replicas, piece):
 
 def run(seeds, replicas, jobs):
     """All of them, told; the number of bad ones."""
-    for gates in (("guard",), ("error_rate", "guard")):
-        policies.load(policy(*gates))  # before any process is split off
+    gates = ("guard",), ("error_rate", "guard")
+    for one in itertools.product(gates, ("1s", "1h"), (1, 2)):
+        policies.load(policy(*one))  # before any process is split off
     began, fleets, cpu_s, bad, digest, sums = time.time(), 0, 0.0, 0, 0, {}
     with spread(partial(many, replicas), pieces(seeds, jobs), jobs) as done:
         for number, took_s, found, facts in done:

@@ -36,6 +36,8 @@ NAMES = (
     "told again", "regress", "terms", "counted twice", "lost", "late", "not as one", "not together",
     "silence", "a good one taken back", "a loop fails", "the fleet does not come to rest",
 )  # fmt: skip
+TOGETHER_S = 8.0
+"""Statements that were lost take 2 s until somebody says so, and as long to be said again."""
 SILENT_SLACK_S = 2.0
 """Beats come twice a second, and looks four times."""
 
@@ -79,6 +81,8 @@ class Checks:
         """(plane, source, batches) in order."""
         self._led_s = {}
         """Replica -> when the server last told it that somebody leads."""
+        self._newest, self._together_s = None, 0.0
+        """Rank of the leader's table, and when all had it or it was made."""
 
     def fail(self, name, text):
         assert name in NAMES, name
@@ -137,6 +141,8 @@ class Checks:
         if not rows[0]["held"]:
             return
         before, now = self._put, self._decoded(body)
+        if before is not None and self.fleet.server.tables.table[1:3] < before.rank:
+            self.fail("regress", f"{holder} puts {now.rank} in place of {before.rank}")
         if before is None or before.rank < now.rank:
             self._put = now
             self.facts["tables"] += 1
@@ -261,6 +267,7 @@ class Checks:
 
     def look(self):
         """Twice a second."""
+        self._look_together()
         from tests.fleets.fleet import SILENCE_S
 
         fleet = self.fleet
@@ -282,11 +289,34 @@ class Checks:
         for error in process.errors:
             self.fail("a loop fails", f"{process.replica}: {error!r}")
 
+    def _look_together(self):
+        """All have a table some seconds after it was made, once nothing goes wrong any more."""
+        fleet, leader = self.fleet, self.fleet.leader()
+        now, table = fleet.machine.now, leader.plane.fleet._table if leader else None
+        rank = table.rank if table else None
+        resting = fleet.rests_s and now >= fleet.rests_s
+        why = self.apart() if resting else ""
+        if not why or rank != self._newest:
+            self._newest, self._together_s = rank, now
+        elif now - self._together_s > TOGETHER_S:
+            self.fail("not together", f"{why}, for {TOGETHER_S:g} s")
+
     def unrest(self):
         """What is not as it is to be at the end, in a sentence."""
-        fleet, leader = self.fleet, self.fleet.leader()
-        if fleet.machine.now < fleet.rests_s:
+        if self.fleet.machine.now < self.fleet.rests_s:
             return "it has only begun"
+        if why := self.apart():
+            return why
+        if "b" not in self.taken_back and not self.facts["escaped"]:
+            return "b's candidate is not taken back"
+        serving = [one.worker.plane.serving.table for one in self.fleet.workers() if one.worker]
+        if any(share(e) for table in serving for e in table.routes if e.name == "b"):
+            return "somebody sends to b's candidate"
+        return ""
+
+    def apart(self):
+        """Who does not have the leader's newest table, in a sentence."""
+        fleet, leader = self.fleet, self.fleet.leader()
         if leader is None or leader.plane.fleet._table is None:
             return "nobody leads"
         rank = leader.plane.fleet._table.rank
@@ -296,18 +326,10 @@ class Checks:
             serving = [one.worker for one in fleet.workers(name) if one.worker is not None]
             if not serving or any(one.plane.serving.table.rank != rank for one in serving):
                 return f"{name} does not serve by {rank}"
-            if any(share(e) for one in serving for e in one.plane.serving.table.routes
-                   if e.name == "b"):  # fmt: skip
-                return f"{name} sends to b's candidate"
-        if "b" not in self.taken_back and not self.facts["escaped"]:
-            return "b's candidate is not taken back"
         return ""
 
     def final(self):
-        """At the end."""
-        if why := self.unrest():
-            self.fail("not together", why)
-            return
+        """At the end, at rest."""
         leader = self.fleet.leader()
         self._all_heard(leader)
         for loop in leader.errors:

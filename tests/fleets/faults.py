@@ -40,14 +40,20 @@ FAULTS = {
         (follower.Follower._pause, "asyncio.timeout(TURN_S)", "asyncio.timeout(60)"),
     ),
     "a table that could not be put is forgotten": (
-        (replicated.Replicated._put_newest, "if not held:\n            self._put.set()",
-         "if held:\n            self._put.set()"),
+        (replicated.Replicated._put_newest, "if not held:\n            self._put.set()", "pass"),
     ),
     "a word that may not have been heard is not said again": (
         (follower.Follower._tell, "if not self._sent[1]:", "if True:"),
     ),
     "workers are told that control lives while nobody leads": (
         (follower.Follower.heard, "time.monotonic() - self._led_s < LEASE_S", "True"),
+    ),
+    "whatever a router says is taken for a leader's word": (
+        (
+            worker.Worker._on_message,
+            "if isinstance(message, Beat):\n        self._heard()\n    elif",
+            "self._heard()\n    if",
+        ),
     ),
     "a leader that lost its lease is not ended": (
         (postgres.PostgresStore._end, "self._over.set()", "pass"),

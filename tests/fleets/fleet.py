@@ -41,11 +41,11 @@ class FleetMachine(Machine):
 
 
 @functools.cache
-def policy(*gates):
+def policy(gates, hold="1s", workers=1):
     """Two routes: the candidate of ``a`` is as good as its stable version, that of ``b`` fails."""
 
     def route(name, port):
-        steps = [{"weight": "20%", "hold": "1s"}, {"weight": "50%", "hold": "1s"}]
+        steps = [{"weight": "20%", "hold": "1s"}, {"weight": "50%", "hold": hold}]
         return {
             "name": name, "match": {"path": f"/{name}*"}, "stable": "v1",
             "versions": {f"v{n}": {"endpoints": [f"http://127.0.0.1:{port + n}"]} for n in (1, 2)},
@@ -55,7 +55,7 @@ def policy(*gates):
 
     return json.dumps({
         "listen": "127.0.0.1:18080", "admin": {"listen": "127.0.0.1:18081"},
-        "store": "postgresql://rampway@db/rampway", "workers": 1,
+        "store": "postgresql://rampway@db/rampway", "workers": workers,
         "control_silence": f"{SILENCE_S:g}s", "limits": {"drain": "1s"},
         "routes": [route("a", 9100), route("b", 9200)],
     })  # fmt: skip
@@ -102,7 +102,7 @@ class Fleet:
         self.traffic, self.rests_s = True, 0.0
         self.serials = self.starts = 0
         self.admin_taken, self.recordings, self.store_path = False, [], Path("store")
-        self.files = {"policy.yaml": policy(*self.setup.gates)}
+        self.files = {"policy.yaml": policy(self.setup.gates, self.setup.hold, self.setup.workers)}
         self.net = None
         for number, name in enumerate(self.names):  # clocks differ from the beginning
             self.skews[name] = (number % 5 - 2) * 0.7
@@ -272,7 +272,10 @@ class Fleet:
 
     def _until_rest(self, until):
         done = self.checks.violations.__len__
-        while not done() and self.machine.now < until and self.checks.unrest():
+        while not done() and (why := self.checks.unrest()):
+            if self.machine.now >= until:
+                self.checks.fail("not together", why)
+                return
             self.machine.run(self.machine.now + LOOK_S, done)
 
     def _happens(self, number, kind, about):
@@ -291,6 +294,8 @@ class Fleet:
         server = self.server
         server.away, server.slow_s = False, 0.0
         server.cut.clear()
+        server.aims.clear()
+        server.locked.clear()
         server.refused = server.lost = server.unheard = 0.0
         for process in list(self.machine.processes):
             process.dies_after = 0

@@ -9,11 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 
 from router.control.state.postgres_link import COMMAND_S, CONNECT_S
 from tests.fleets.statements import MEANS, Tables
+
+
+@dataclass
+class Aim:
+    """A fault that waits for a statement."""
+
+    text: str
+    skipped: int
+    """So many of them happen first."""
+    before: bool
+    """Before it happens, not after."""
+    happens: Any
+    """Takes the connection."""
 
 
 class Server:
@@ -32,6 +47,9 @@ class Server:
         self.slow_s = 0.0
         self.refused = self.lost = self.unheard = 0.0
         """Chances: a statement fails before it happens; its answer is lost; so is a hint."""
+        self.aims = []
+        self.locked = set()
+        """Statements that wait for a lock of somebody else, and are cancelled."""
         self.clock_s = 0.0
         """What its clock was set forward."""
         self.statements = self.pids = 0
@@ -87,18 +105,38 @@ class Server:
             self.world.call_at(self.stands_until, self._arrives, db, text, values, done, asked_s)
             return None
         chance = self.machine.chance
-        if not self.reaches(db.process) or self.away:
+        if not self.reaches(db.process) or self.away or text in self.locked:
             return self._silent(db, done, asked_s)
         if chance.random() < self.refused:
             error = chance.choice((asyncpg.SerializationError, asyncpg.DeadlockDetectedError))
             self._answer(db, _fail, done, error("could not serialize access"))
             return None
+        aim = self._aimed(text)
+        if aim is not None and aim.before:
+            aim.happens(db)
+            return self._before(db, text, values, done, asked_s)
         rows = self.happens(db, text, values)
+        if aim is not None:
+            aim.happens(db)
         if not self.reaches(db.process):
             return self._silent(db, done, asked_s)
         if chance.random() < self.lost:
             return db.lose() if chance.random() < 0.5 else self._silent(db, done, asked_s)
         return self._answer(db, _settle, done, rows)
+
+    def _before(self, db, text, values, done, asked_s):
+        """A fault came before it: it does not happen over a connection that is lost."""
+        return None if db.is_closed() else self._arrives(db, text, values, done, asked_s)
+
+    def _aimed(self, text):
+        """The first that is aimed at this statement."""
+        found = next((one for one in self.aims if one.text == text), None)
+        if found is not None and not found.skipped:
+            self.aims.remove(found)
+            return found
+        if found is not None:
+            found.skipped -= 1
+        return None
 
     def happens(self, db, text, values):
         """One transaction."""

@@ -5,6 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from router.control.state import lease
+from router.control.state import postgres_exchange as exchange
+from router.control.state import postgres_layout as layout
+from tests.fleets.server import Aim
+
 PAUSES_S = (0.2, 0.9, 1.6, 2.4, 4.0)
 """Around the 1.5 s of a lease, and the 2 s of a statement."""
 
@@ -21,6 +26,9 @@ class Setup:
     """Share of what the bad candidate gets that fails."""
     stable_failing: float
     gates: tuple = ("guard",)
+    hold: str = "1s"
+    """Of the second step. A long one: nothing is told after what the faults were about."""
+    workers: int = 1
     events: tuple = ()
     narrow: bool = False
 
@@ -31,15 +39,19 @@ CALM_EVERY = 8
 """One seed of so many has no fault: what many count must be what one would have."""
 CALM_RATE = 60.0
 """There failures come so often that routers are asked again before they have answered."""
+LONG_EVERY = 16
+"""One of so many lasts longer than ``control_silence`` and a lease, without the database."""
+LONG_S = 8.0
 
 
 def setup(seed, replicas):
     """The story of a seed."""
     rng = random.Random(f"{seed}/{replicas}/fleet")
-    horizon = rng.choice([2.0, 3.0, 5.0])
+    hold = rng.choice(["1s", "1h"])
+    horizon = rng.choice([2.0, 3.0, 5.0] if hold == "1s" else [5.0, 7.0])
     made = Setup(
         replicas, horizon, rate=rng.choice([3.0, 5.0, 8.0]) * min(1.0, 10 / replicas),
-        failing=rng.choice([0.5, 1.0, 1.0]), stable_failing=rng.choice([0.0, 0.02]),
+        failing=rng.choice([0.5, 1.0, 1.0]), stable_failing=rng.choice([0.0, 0.02]), hold=hold,
     )  # fmt: skip
     if seed % BETTING_EVERY == 0:
         made.gates = ("error_rate", "guard")
@@ -48,7 +60,11 @@ def setup(seed, replicas):
         times = sorted(rng.uniform(0.3, horizon) for _ in range(count))
         made.events = tuple((at, *draw(rng)) for at in times)
     else:
-        made.rate = CALM_RATE * min(1.0, 10 / replicas)
+        made.rate, made.horizon_s = CALM_RATE * min(1.0, 10 / replicas), min(horizon, 5.0)
+    if seed % LONG_EVERY == 1:
+        made.horizon_s, made.hold, made.workers = 2.0 + LONG_S, "1h", rng.choice([1, 2])
+        apart = rng.choice([("away", {}), ("cut", {"who": "many", "number": rng.randrange(1_000)})])
+        made.events = ((rng.uniform(0.6, 2.0), apart[0], apart[1] | {"for_s": LONG_S}),)
     return made
 
 
@@ -149,6 +165,66 @@ def _rates(rng):
     return {"rate": rng.choice([0.02, 0.2, 0.7]), "for_s": rng.choice([1.0, 4.0])}
 
 
+# --- at a moment ----------------------------------------------------------------------------------
+
+STATEMENTS = {
+    "lead": lease._TAKE, "renew": lease._RENEW, "write": layout.COMMIT, "put": exchange._PUT,
+    "tell": exchange._TELL, "take": exchange._TAKE,
+}  # fmt: skip
+
+
+def aimed(fleet, at, name, *, skipped, before, about):
+    """A fault of who says a statement, just before or after that happens."""
+
+    def happens(db):
+        fleet.say(f"  {name} {'before' if before else 'after'} {db.process.replica} says {at}")
+        if name == "dropped":
+            db.lose()
+        else:
+            whom = {"who": "one", "number": fleet.names.index(db.process.replica)}
+            KINDS[name][1](fleet, **about | (whom if "who" in about else {}))
+
+    fleet.server.aims.append(Aim(STATEMENTS[at], skipped, before, happens))
+
+
+def locked(fleet, at, for_s):
+    """Somebody holds a lock: statements of one kind are cancelled, the others go on."""
+    text = STATEMENTS[at]
+    fleet.server.locked.add(text)
+    fleet.later(for_s, lambda: fleet.server.locked.discard(text))
+
+
+def flip(fleet, after_s, for_s):
+    """The leader is cut off till another one has led for a moment; then it alone is not."""
+    old = fleet.leader()
+    if old is None:
+        return
+    cut = fleet.server.cut
+    cut.add(old.replica)
+
+    def look():
+        new = fleet.leader()
+        if old.replica in cut:
+            fleet.later(0.05, look) if new in (None, old) else fleet.later(after_s, turn)
+
+    def turn():
+        if old.replica in cut:
+            others = set(fleet.names) - {old.replica}
+            cut.clear()
+            cut.update(others)
+            fleet.later(for_s, lambda: cut.difference_update(others))
+
+    look()
+
+
+def _aim(rng):
+    name = rng.choice(["cut", "cut", "pause", "kill", "away", "stands", "dropped"])
+    about = {} if name == "dropped" else KINDS[name][2](rng)
+    return {"at": rng.choice(list(STATEMENTS)), "skipped": rng.randrange(8),
+            "before": rng.random() < 0.5, "name": name,
+            "about": about | ({"after": 1} if name == "kill" else {})}  # fmt: skip
+
+
 KINDS = {
     "kill": (8, kill, lambda rng: _whom(rng) | {"after": rng.randrange(1, 80),
                                                 "whole": rng.random() < 0.5}),
@@ -163,6 +239,11 @@ KINDS = {
     "stands": (4, stands, _for),
     "slow_s": (3, _rate("slow_s"), lambda rng: {"rate": rng.choice([0.02, 0.1, 0.4]),
                                                 "for_s": rng.choice([1.0, 4.0])}),
+    "aimed": (14, aimed, _aim),
+    "locked": (8, locked, lambda rng: {"at": rng.choice(list(STATEMENTS)),
+                                       "for_s": rng.choice([1.6, 4.0])}),
+    "flip": (7, flip, lambda rng: {"after_s": rng.choice([0.0, 0.3, 1.0]),
+                                   "for_s": rng.choice([2.4, 4.0])}),
     "refused": (4, _rate("refused"), _rates),
     "lost": (5, _rate("lost"), _rates),
     "unheard": (4, _rate("unheard"), lambda rng: {"rate": rng.choice([0.3, 1.0]), "for_s": 4.0}),

@@ -36,6 +36,7 @@ from router.control.state.postgres_exchange import (
     Word,
     WorkerRank,
     leave,
+    replicas,
     tell,
 )
 from router.control.state.postgres_layout import migrated
@@ -117,10 +118,22 @@ class Follower:
             self.me.network = network()
             self.me.number += 1
             heard = await tell(db, self.me, (), rank=(2**62, 0))
+            if heard.double:
+                await self._begin_later(db)
         except (*LOST, ValueError) as error:
             self._link.drop()
             return refusal(self.url, error)
         return self._double() if heard.double else None
+
+    async def _begin_later(self, db: Any) -> None:
+        """Than who had the name before and its workers, also where this machine's clock went back.
+
+        Who has the name still keeps it as long as it speaks.
+        """
+        for one in await replicas(db):
+            if one.name == self.me.replica:
+                last = max([one.boot, *(worker.who.boot for worker in one.workers)])
+                self.me.boot = self.workers.since = max(self.me.boot, last + 1)
 
     def _double(self) -> StoreLocked:
         return StoreLocked(

@@ -152,10 +152,11 @@ class Workers:
         }  # fmt: skip
         self._who: dict[int, WorkerId] = {}
         """Who was started last, by number."""
-        self._pids_file = pids_file
+        self.since = 0
+        """Each is called later than this."""
         self._noted = False
         """Whether the file of process ids is ours; before, it may be one's who lives."""
-        self._command, self._spare = command, spare
+        self._pids_file, self._command, self._spare = pids_file, command, spare
         self._workers: dict[int, WorkerProcess] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._table: RoutingTable | None = None
@@ -393,7 +394,7 @@ class Workers:
 
     def _fresh(self, index: int) -> WorkerId:
         """Later than who was there before, also where the clock went back."""
-        before = self._who[index].boot if index in self._who else 0
+        before = self._who[index].boot if index in self._who else self.since
         return WorkerId(self._replica, max(int(time.time() * 1_000), before + 1), index)
 
     def _receive(self, worker: WorkerProcess, message: Message) -> None:
