@@ -8,7 +8,7 @@ import contextlib
 from tests.fleet.network import DATABASE, SERVICES, spaces_or_skip
 from tests.ports import free_port
 from tests.postgres_server import server_or_skip
-from tests.reliability.whole import Load, Router, Service, Site, policy_text, until
+from tests.reliability.whole import Load, Router, Service, Site, in_thread, policy_text, until
 
 HALF = """rollout:
       candidate: v2
@@ -157,6 +157,16 @@ async def each_has(loads, count):
     await asyncio.gather(*(load.more(count) for load in loads))
 
 
+async def comes_to(loads, share):
+    """Until each has only (``share`` 0) or also answers of the candidate again."""
+    async with asyncio.timeout(60):
+        while True:
+            forget(loads)
+            await each_has(loads, 40)
+            if all(bool(n) is bool(share) for n in answers(loads, "v2")):
+                return
+
+
 async def none_gets(loads, version, count=60):
     """From now on nobody is answered by it, at any router."""
     await each_has(loads, 12)  # what was under way
@@ -195,3 +205,28 @@ def written_by_one(server):
     assert rows == sorted(rows), rows
     terms = {}
     assert all(terms.setdefault(revision, term) == term for term, revision in rows), rows
+
+
+@contextlib.asynccontextmanager
+async def under_load(three):
+    """They serve clients, of whom none loses a request; and nobody writes beside who leads."""
+    await in_thread(three.start)
+    async with three.loaded() as loads:
+        yield loads
+    assert lost(loads) == []
+    written_by_one(three.server)
+
+
+LEADS = "SELECT holder FROM rampway_lease WHERE name = 'leader' AND expires > clock_timestamp()"
+PHASE = "SELECT record::json -> 'rollout' ->> 'phase' FROM rampway_routes WHERE route = 'flights'"
+
+
+def led_by(three):
+    """Who leads by the database's word; None: nobody."""
+    pid = three.server.sql(LEADS).split("/")[1:2]
+    return next((m for m in three.members if [str(m.life.process.pid)] == pid), None)
+
+
+def written_phase(three):
+    """Where the rollout is by the database's word."""
+    return three.server.sql(PHASE)

@@ -4,8 +4,10 @@ python -m tests.fleet.rounds --rounds 100 [--seed 7]
 
 In each round one thing goes wrong, and in every second one the candidate is taken back meanwhile.
 Then: no request was lost at a router that lived; the position is what was ordered last; who was
-taken back gets nothing, at any router; terms in the journal never fall. A way back that the
-database did not have (``durable: false``) is asked for again where another router leads afterwards.
+taken back gets nothing, at any router; terms in the journal never fall. Who leads, and what was
+taken back, is what the database says: a router that another one has followed may not know it for
+half a second. A way back that the database did not have (``durable: false``) is asked for again
+where another router leads afterwards.
 """
 
 from __future__ import annotations
@@ -20,15 +22,16 @@ import time
 from pathlib import Path
 
 from tests.fleet.replicas import (
-    answers,
-    each_has,
+    comes_to,
     ended,
-    forget,
     leads,
+    led_by,
     lost,
     networked,
     none_gets,
+    under_load,
     written_by_one,
+    written_phase,
 )
 from tests.reliability.whole import in_thread, until
 
@@ -46,8 +49,8 @@ class Rounds:
         self.three = three
         self.random = random.Random(seed)
         self.deck = []
-        self.unwritten = None
-        """Who took the candidate back without the database."""
+        self.durable = True
+        """Whether the last way back was said to be in the database."""
         self.faults = {
             "killed leader": self.killed, "server stops": self.stopped,
             "server ends at once": self.stopped_at_once, "frozen server": self.frozen,
@@ -58,8 +61,7 @@ class Rounds:
 
     async def run(self, count):
         """That many rounds; what went wrong in each, and how long it took."""
-        await in_thread(self.three.start)
-        async with self.three.loaded() as self.loads:
+        async with under_load(self.three) as self.loads:
             for number in range(count):
                 if not self.deck:
                     self.deck = self.random.sample(sorted(self.faults), len(self.faults))
@@ -75,27 +77,39 @@ class Rounds:
                 yield number, f"{name}{', taken back' if back else ''}", time.monotonic() - began
 
     async def round(self, name, *, back):
+        await in_thread(until, self.settled, 60, "one leads")
         place = await in_thread(self.three.leader.life.position)
         moved = await self.faults[name](back)
-        await in_thread(until, self.three.together, 60, name)
+        await in_thread(until, self.settled, 60, name)
         if back:
-            if not moved or self.unwritten not in (None, self.three.leader):
-                await self.order("rollback", reason="bad")
-            self.unwritten = None
+            if not moved:
+                await self.back(self.three.leader)
+            await self.is_written()
             await none_gets(self.loads, "v2", 40)
             assert (await in_thread(self.three.leader.life.status))["phase"] == "rolled_back"
             await in_thread(until, self.store_works)
             await self.order("retry", force=True)
-            await in_thread(until, self.three.together)
+            await in_thread(until, self.settled)
         elif not moved:
             assert await in_thread(self.three.leader.life.position) == place, "no weight is lost"
         await in_thread(self.three.leader.life.position)
+        await comes_to(self.loads, 1)
+
+    def settled(self):
+        """Whether one leads, by the database's word and its own, and all follow it."""
+        leading = [member for member in self.three.members if self.leading(member)]
+        return leading == [led_by(self.three)] and self.three.together()
+
+    async def is_written(self):
+        """The database has the way back; who leads and does not know of it is asked again."""
         async with asyncio.timeout(60):
-            while True:
-                forget(self.loads)
-                await each_has(self.loads, 30)
-                if all(answers(self.loads, "v2")):
-                    return
+            while await in_thread(written_phase, self.three) != "rolled_back":
+                assert not self.durable, "what was said to be written is not there"
+                await in_thread(until, self.settled)
+                leader = self.three.leader
+                if (await in_thread(leader.life.status))["phase"] != "rolled_back":
+                    await self.back(leader)
+        await in_thread(until, self.settled)
 
     def store_works(self):
         return not any(one.startswith("store:") for one in self.three.health()["problems"])
@@ -105,7 +119,7 @@ class Rounds:
 
     async def back(self, leader):
         said = await in_thread(leader.life.order, "rollback", reason="bad")
-        self.unwritten = None if said["durable"] else leader
+        self.durable = said["durable"]
 
     async def taken_back(self, back):
         """While something is wrong, by who leads then; whether there was anybody."""

@@ -8,13 +8,13 @@ import pytest
 
 from tests.fleet.replicas import (
     answers,
+    comes_to,
     each_has,
     forget,
     leads,
-    lost,
     networked,
     none_gets,
-    written_by_one,
+    under_load,
 )
 from tests.reliability.whole import in_thread, until
 
@@ -41,21 +41,10 @@ def hasty(tmp_path):
         yield made
 
 
-async def comes_to(loads, share):
-    """Until each has only (``share`` 0) or also answers of the candidate again."""
-    async with asyncio.timeout(60):
-        while True:
-            forget(loads)
-            await each_has(loads, 40)
-            if all(bool(n) is bool(share) for n in answers(loads, "v2")):
-                return
-
-
 @BOTH
 async def test_a_leader_that_is_cut_off_follows_later_and_gives_nothing_back(patient, how):
     three = patient
-    await in_thread(three.start)
-    async with three.loaded() as loads:
+    async with under_load(three) as loads:
         old = three.leader
         others = [m for m in three.members if m is not old]
         place = await in_thread(old.life.position)
@@ -74,14 +63,11 @@ async def test_a_leader_that_is_cut_off_follows_later_and_gives_nothing_back(pat
         await in_thread(until, three.together)
         await none_gets(loads, "v2")
         assert (await in_thread(new.life.status))["phase"] == "rolled_back"
-    assert lost(loads) == []
-    written_by_one(three.server)
 
 
 async def test_a_follower_that_is_cut_off_goes_to_stable_and_comes_back(hasty):
     three, how = hasty, "lost"
-    await in_thread(three.start)
-    async with three.loaded() as loads:
+    async with under_load(three) as loads:
         cut = next(m for m in three.members if m is not three.leader)
         alone = [load for load in loads if load.port == cut.life.port]
         others = [load for load in loads if load not in alone]
@@ -105,14 +91,11 @@ async def test_a_follower_that_is_cut_off_goes_to_stable_and_comes_back(hasty):
         await none_gets(alone, "v2", 120)  # it meets the table of the rollback, no older one
         await in_thread(until, three.together)
         await none_gets(loads, "v2")
-    assert lost(loads) == []
-    written_by_one(three.server)
 
 
 async def test_a_database_that_is_away_longer_than_the_silence_takes_no_weight_for_good(hasty):
     three, how = hasty, "down"
-    await in_thread(three.start)
-    async with three.loaded() as loads:
+    async with under_load(three) as loads:
         place = await in_thread(three.leader.life.position)
         await asyncio.gather(*(in_thread(m.within.cut, how) for m in three.members))
         await comes_to(loads, 0)
@@ -124,5 +107,3 @@ async def test_a_database_that_is_away_longer_than_the_silence_takes_no_weight_f
         await in_thread(until, three.together)
         assert await in_thread(three.leader.life.position) == place
         await comes_to(loads, 1)
-    assert lost(loads) == []
-    written_by_one(three.server)
