@@ -35,6 +35,7 @@ from router.control.fleet.local import local
 from router.control.fleet.own_counts import OwnCounts
 from router.control.fleet.workers import Workers
 from router.control.plane import Plane
+from router.control.reviews.places import kept_questions
 from router.control.state.errors import PolicyRejected, StoreDamaged, StoreLocked
 from router.control.state.places import installed, local_path, shared, shared_store
 from router.control.state.sqlite import SqliteStore
@@ -120,7 +121,7 @@ async def run(
     replica = platform.node()
     plane = Plane(
         loaded, store, fleet=carriers(replica=replica), replica=replica,
-        reviews=beside(path, ".reviews"),
+        reviews=kept_questions(loaded.policy.store, beside(path, ".reviews")),
     )  # fmt: skip
     admin = AdminServer(plane.controller, loaded.policy.admin)
     plane.source.also = lambda policy: _followed(admin, policy)
@@ -242,7 +243,7 @@ def _made(name: str, loaded: LoadedPolicy, follows: _Follows) -> _Member:
     telling = ReplicaWords(me)
     own = OwnCounts(telling)
     workers = follows.workers(replica=name)(policy, own)
-    follower = Follower(policy.store, me, workers, telling, policy.engine)
+    follower = Follower(policy.store, me, workers, telling, policy.engine, metrics=own.metrics)
     admin = AdminServer(None, policy.admin, following=Following(Followed(follower, own)))
     return _Member(follower, own, admin, follows.policy, loaded)
 
@@ -260,7 +261,7 @@ async def _lead(member: _Member, follows: _Follows, asked: Signals) -> int | Non
     plane = Plane(
         loaded, store, fleet=lambda _policy, hears: Replicated(follower, store.lease, hears),
         replica=follower.me.replica,
-        reviews=beside(store_path(loaded), ".reviews"), metrics=member.own.metrics,
+        reviews=follower.people.inbox, metrics=member.own.metrics,
     )  # fmt: skip
     plane.source.also = lambda policy: _followed(admin, policy)
     try:

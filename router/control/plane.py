@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from router.config.certificate import ServerCertificate
@@ -27,7 +26,7 @@ from router.control.predictions.cascades import Cascades
 from router.control.predictions.performed import Performed
 from router.control.predictions.usage import Usages
 from router.control.predictions.watching import Watching
-from router.control.reviews.queue import Reviews
+from router.control.reviews.queue import KeptBy, Reviews
 from router.control.rollouts.observe import Observatory
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.run import Run
@@ -94,7 +93,7 @@ class Plane(Parts):
         fleet: MakeFleet,
         clock: Clock | None = None,
         replica: str = "",
-        reviews: Path | None = None,
+        reviews: KeptBy = None,
         metrics: Metrics | None = None,
     ) -> None:
         """``fleet``: who carries the traffic; those of ``replica`` are on this machine.
@@ -353,7 +352,7 @@ class Plane(Parts):
 
     def asked(self, asked: AskPeople | LookAgain, reply: Reply) -> None:
         """Have people asked, or tell what they have said."""
-        self.reviews.asked(asked, reply)
+        self.reviews.inbox.asked(asked, reply)
 
     def traced(self, _who: WorkerId, report: SpanReport) -> None:
         """Hand spans on to the collector; their traces are exemplars."""

@@ -32,13 +32,18 @@ class Life(Router):
         with within:
             super().__init__(*arguments, **more)
 
-    def api(self, *arguments):
+    token = ""
+
+    def api(self, path, method="GET", body=None):
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else None
         with self.within:
-            return super().api(*arguments)
+            return super().api(path, method, body, headers)
 
 
 class Member(Site):
     """One of several, with a folder, a policy and a name of its own; ``within``: its machine."""
+
+    token = ""
 
     def __init__(self, folder, services, url, name, *, within=ANYWHERE, top=PATIENT):
         folder.mkdir()
@@ -53,6 +58,7 @@ class Member(Site):
 
     def start(self, wait=True):
         life = Life(self.within, self.folder, self.file, "--replica", self.name, cwd=self.folder)
+        life.token = self.token
         self.lives.append(life)
         if wait:
             self.served(life)

@@ -23,6 +23,7 @@ from router.control.fleet.replicated import Replicated  # noqa: E402 - asyncpg f
 from router.control.fleet.telling import ReplicaWords  # noqa: E402 - asyncpg first
 from router.control.state.lease import Holder, Lease  # noqa: E402 - asyncpg first
 from router.control.state.postgres_exchange import Me  # noqa: E402 - asyncpg first
+from router.telemetry.metrics import Metrics  # noqa: E402
 
 URL = "postgresql://nobody@127.0.0.1:1/nothing"
 
@@ -119,7 +120,7 @@ async def test_who_ends_tells_on_while_it_drains():
         await broken.asked_again()
 
     workers = SimpleNamespace(begin_drain=lambda _s: None, drained=drained, states=list, hurry=None)
-    follower = Follower(URL, Me("a"), workers, ReplicaWords(Me("a")))
+    follower = Follower(URL, Me("a"), workers, ReplicaWords(Me("a")), metrics=Metrics())
     follower._link = broken
     before = failures("parting")
     await follower.stop(1.0)
@@ -156,7 +157,7 @@ class Answering:
 def follower_of(link):
     workers = SimpleNamespace(states=list, hurry=None, publish=None)
     me = Me("a")
-    made = Follower(URL, me, workers, ReplicaWords(me))
+    made = Follower(URL, me, workers, ReplicaWords(me), metrics=Metrics())
     made._link = link
     return made
 

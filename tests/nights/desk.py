@@ -64,7 +64,7 @@ class Desk:
 
     def follows(self, plane):
         """Each worker's question, until it is told what became of it; called with each control."""
-        asked = plane.reviews.asked
+        asked = plane.reviews.inbox.asked
 
         def followed(message, reply):
             def told(answer):
@@ -74,7 +74,7 @@ class Desk:
 
             asked(message, told)
 
-        plane.reviews.asked = followed
+        plane.reviews.inbox.asked = followed
 
     def _settled(self, one: SettledReview):
         if one.state == "kept" and not self.state(one.ref):
@@ -189,7 +189,8 @@ class Desk:
     def unrest(self, plane):
         """What has not come to rest; empty when everything has."""
         reviews = plane.reviews
-        if reviews._waiting or reviews._adding or reviews._looks:
+        inbox = reviews.inbox
+        if inbox._waiting or inbox._adding or inbox._looks:
             return repr(reviews)
         if not reviews._wanted:
             return ""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from router.control import plane
 from router.control.outside import hooks
-from router.control.reviews import book, queue
+from router.control.reviews import book, inbox
 from router.control.rollouts import lifecycle, reconciler, run
 from router.control.state import sqlite
 from router.control.told import controller
@@ -93,7 +93,7 @@ FAULTS = {
         (book.ReviewBook.claim, "(lease < ? OR holder = ?)", "(lease < ? + 9e9 OR holder = ?)"),
     ),
     "a question said to be kept before it is": (
-        (queue.Reviews._keep, "kept = [False] * len(rows)", "kept = [True] * len(rows)"),
+        (inbox.ReviewInbox.keep, "kept = [False] * len(rows)", "kept = [True] * len(rows)"),
     ),
 }  # fmt: skip
 """Name -> edits: a function, what its source has, what stood there."""

@@ -28,7 +28,7 @@ from router.control.fleet import beginning, ports, processes, reader, workers
 from router.control.outside import judges, measure, outreach, scrapes, traces
 from router.control.predictions import performed, watching
 from router.control.reviews import book as review_book
-from router.control.reviews import queue as review_queue
+from router.control.reviews import questions as review_questions
 from router.control.reviews import webhooks
 from router.control.rollouts import recording
 from router.control.state import hold, sqlite
@@ -274,7 +274,7 @@ def _patches():
 def _read_and_recorded():
     yield sqlite_book, "sqlite3", LogSqlite(night)
     yield review_book, "sqlite3", DeskSqlite(night)
-    yield review_queue, "ThreadPoolExecutor", OneThread
+    yield review_questions, "ThreadPoolExecutor", OneThread
     yield performed, "asyncio", Readers(night)
     yield watching, "profiles", lambda *about: profiles(night(), *about)
     yield recording, "Writer", SimWriter

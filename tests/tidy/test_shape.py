@@ -173,7 +173,7 @@ def test_tasks_and_threads_begin_in_one_place():
         ("router/loops.py", "Thread"),
         # Calls are awaited where they are made, with their exceptions.
         ("router/control/state/sqlite.py", "ThreadPoolExecutor"),
-        ("router/control/reviews/queue.py", "ThreadPoolExecutor"),
+        ("router/control/reviews/questions.py", "ThreadPoolExecutor"),
     }
     found = {
         (str(path.relative_to(ROOT)), name)

@@ -23,6 +23,7 @@ import msgspec
 from router.control.fleet.peers import as_others_reach, network
 from router.control.fleet.telling import ReplicaWords
 from router.control.fleet.workers import Workers
+from router.control.reviews.elsewhere import Elsewhere
 from router.control.state.errors import StoreDamaged, StoreLocked
 from router.control.state.lease import LEASE_S
 from router.control.state.postgres import OPEN_AGAIN_S, OPEN_WAIT_S
@@ -45,6 +46,7 @@ from router.core.databases import named
 from router.core.wire.table import RoutingTable
 from router.loops import background, forever
 from router.telemetry.log import get_logger
+from router.telemetry.metrics import Metrics
 
 TURN_S: Final = 0.25
 """Between two words, where nothing is urgent."""
@@ -60,11 +62,15 @@ class Follower:
     """See the module. ``workers`` tell ``telling``; ``engine``: what they are."""
 
     def __init__(
-        self, url: str, me: Me, workers: Workers, telling: ReplicaWords, engine: str = "built-in"
-    ) -> None:
+        self, url: str, me: Me, workers: Workers, telling: ReplicaWords,
+        engine: str = "built-in", *, metrics: Metrics,
+    ) -> None:  # fmt: skip
         self.url, self.me, self.workers, self.telling = url, me, workers, telling
         self.engine = engine
-        telling.hurry = workers.hurry
+        telling.hurry, telling.lost = workers.hurry, metrics.add_rejected
+        self.people = Elsewhere(url, workers, metrics)
+        """What people are asked about, and what they say, whoever leads."""
+        telling.people = self.people.inbox.asked
         self.began = False
         """Whether its workers were started."""
         self.admin = ""
@@ -108,6 +114,7 @@ class Follower:
                 raise refused
             await asyncio.sleep(OPEN_AGAIN_S)
         await self.workers.bind()
+        self.people.begin()
 
     async def _try_open(self) -> StoreDamaged | StoreLocked | None:
         try:
@@ -313,3 +320,4 @@ class Follower:
         except LOST:
             pass
         await self._link.close()
+        await self.people.close()

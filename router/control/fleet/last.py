@@ -45,7 +45,7 @@ class FailuresLast:
         self._question: FailureQuestion | None = None
         """Of the failure that is told next."""
         self.pairs, self.sampled, self.traced = hears.pairs, hears.sampled, hears.traced
-        self.asked, self.noticed = hears.asked, hears.noticed
+        self.noticed = hears.noticed
 
     def __repr__(self) -> str:
         return f"<FailuresLast {len(self._held)} reports wait for {len(self._open)} answers>"

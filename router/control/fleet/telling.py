@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -24,7 +24,6 @@ from router.control.fleet.last import HERE, FailuresLast, failing
 from router.control.state.postgres_exchange import FAILED, TOLD, FailureQuestion, Me, Word
 from router.core.wire.outcomes import Batch
 from router.core.wire.reporter import WorkerId
-from router.core.wire.review import SettledReview
 from router.core.wire.sampled import Sampled
 from router.link.messages import (
     AskPeople,
@@ -32,7 +31,6 @@ from router.link.messages import (
     PairReport,
     Report,
     SampleReport,
-    Settle,
     SpanReport,
     encode,
 )
@@ -66,6 +64,10 @@ class ReplicaWords:
         """For whom: who leads (TOLD), or everybody (FAILED)."""
         self.hurry: Callable[[WorkerId | None], set[WorkerId]] = lambda _but: set()
         """Lets the workers of this router report, but for one; answers who was asked."""
+        self.people: Callable[[AskPeople | LookAgain, Reply], None] = lambda _asked, _reply: None
+        """Takes what they ask people."""
+        self.lost: Callable[[Mapping[str, int]], None] = lambda _causes: None
+        """Counts samples and pairs for which there was no room."""
         self._hurried: set[WorkerId | None] = set()
         self._failures = 0
         """Of candidates, as they were told here."""
@@ -215,12 +217,8 @@ class ReplicaWords:
             self._shed_or_keep(who, report)
 
     def asked(self, asked: AskPeople | LookAgain, reply: Reply) -> None:
-        """A question for people; who does not lead has no room for it."""
-        if self.to is not None:
-            self.to.asked(asked, reply)
-        else:
-            ref = asked.item.id if isinstance(asked, AskPeople) else asked.ref
-            reply(Settle((SettledReview(ref, "full"),)))
+        """A question for people, or a client's look at one: it is the same whoever leads."""
+        self.people(asked, reply)
 
     def noticed(self, who: WorkerId, text: str) -> None:
         """Something about a worker."""
@@ -244,6 +242,10 @@ class ReplicaWords:
         message = encode(report)
         if 2 * (self._bytes + len(message)) <= WAITING_BYTES_MAX:
             self._keep(Word(who, message))
+        elif isinstance(report, SampleReport):
+            self.lost({"sample_shed": len(report.samples)})
+        elif isinstance(report, PairReport):
+            self.lost({"pairs_shed": len(report.pairs)})
 
     def _keep(self, word: Word) -> None:
         self._words.append(word)

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from router.core.wire.review import ReviewItem
 
@@ -24,6 +24,7 @@ KEPT_MAX: Final = 100_000
 REVIEWERS_MAX: Final = 3
 """Who may answer one question: two, and a third where they differ."""
 BUSY_MS: Final = 2_000
+NOT_YOURS: Final = "this question is not yours, or no more: claim it"
 
 _LAYOUT: Final = """
 CREATE TABLE IF NOT EXISTS items (
@@ -53,6 +54,13 @@ CREATE TABLE IF NOT EXISTS agreed (
     route TEXT, first TEXT, second TEXT, times INTEGER NOT NULL, PRIMARY KEY (route, first, second)
 ) WITHOUT ROWID;
 """
+
+
+class QueueRow(Protocol):
+    """A row that was found, by the names of its columns."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """What it has there."""
 
 
 class ReviewCounts(NamedTuple):
@@ -209,7 +217,7 @@ class ReviewBook:
                 "UPDATE items SET holder = ?, lease = ? WHERE id = ?",
                 [(by, now + leases[row["route"]], row["id"]) for row in found],
             )
-        return [_kept(row, now + leases[row["route"]]) for row in found]
+        return [stored(row, now + leases[row["route"]]) for row in found]
 
     def release(self, item: str, by: str, now: float) -> None:
         """Give a claim back. Raises NoSuchItem and NotYours."""
@@ -222,12 +230,12 @@ class ReviewBook:
         if row["state"] != "open":
             raise NotYours(f"this question is {row['state']} already")
         if row["holder"] != by or row["lease"] < now:
-            raise NotYours("this question is not yours, or no more: claim it")
+            raise NotYours(NOT_YOURS)
         return row
 
     def held(self, item: str, by: str, now: float) -> StoredQuestion:
         """The question that ``by`` has claimed. Raises NoSuchItem and NotYours."""
-        return _kept(self._held(item, by, now))
+        return stored(self._held(item, by, now))
 
     def answer(self, item: str, by: str, now: float, said: Opinion) -> StoredQuestion:
         """Book one person's answer; the question as it stands then. Raises as ``release``."""
@@ -248,7 +256,7 @@ class ReviewBook:
             if nth >= needs:
                 self._decide(row, said, now)
                 self._open[row["route"]] -= 1
-        return _kept(self._item(item))
+        return stored(self._item(item))
 
     def _item(self, item: str) -> sqlite3.Row:
         row = self._one("SELECT * FROM items WHERE id = ?", item)
@@ -298,7 +306,7 @@ class ReviewBook:
                 )
                 self._tally(row, expired=1)
         self._open -= Counter(row["route"] for row in found)
-        return [_kept(row) for row in found]
+        return [stored(row) for row in found]
 
     def look(self, item: str) -> tuple[str, bytes, str]:
         """How a question stands: its state or ``unknown``, what its client gets, its route."""
@@ -312,13 +320,13 @@ class ReviewBook:
 
     def untold(self, most: int) -> list[StoredQuestion]:
         """ReviewCounts questions that the prediction log has not been told of, the oldest first."""
-        return [_kept(row) for row in self._many(
+        return [stored(row) for row in self._many(
             "SELECT * FROM items WHERE state <> 'open' AND told = 0 ORDER BY ended LIMIT ?", most
         )]  # fmt: skip
 
     def unsent(self, most: int, but: Sequence[str] = ()) -> list[StoredQuestion]:
         """Ended questions that no webhook has taken, likewise; ``but``: not of these routes."""
-        return [_kept(row) for row in self._many(
+        return [stored(row) for row in self._many(
             "SELECT * FROM items WHERE state <> 'open' AND sent = 0 "
             "AND route NOT IN (SELECT value FROM json_each(?)) ORDER BY ended LIMIT ?",
             json.dumps(list(but)), most,
@@ -354,22 +362,33 @@ class ReviewBook:
 
     def standing(self, now: float) -> dict[str, QueueStanding]:
         """By route."""
-        told: dict[str, QueueStanding] = defaultdict(QueueStanding)
-        for row in self._many(
-            "SELECT route, count(*) n, sum(lease >= ?) held, min(at) oldest FROM items "
-            "WHERE state = 'open' GROUP BY route", now,
-        ):  # fmt: skip
-            one = told[row["route"]]
-            one.open, one.claimed, one.oldest = row["n"], row["held"], row["oldest"]
-        for row in self._many("SELECT * FROM tallies"):
-            decided = ReviewCounts(row["decided"], row["overruled"], row["expired"])
-            told[row["route"]].versions[row["version"]][row["reason"]] = decided
-        for row in self._many("SELECT * FROM agreed"):
-            told[row["route"]].pairs[row["first"], row["second"]] = row["times"]
-        return told
+        return stand_of(
+            self._many(
+                "SELECT route, count(*) n, sum(lease >= ?) held, min(at) oldest FROM items "
+                "WHERE state = 'open' GROUP BY route", now,
+            ),
+            self._many("SELECT * FROM tallies"), self._many("SELECT * FROM agreed"),
+        )  # fmt: skip
 
 
-def _kept(row: sqlite3.Row, lease: float = 0.0) -> StoredQuestion:
+def stand_of(
+    waiting: Iterable[QueueRow], tallies: Iterable[QueueRow], agreed: Iterable[QueueRow]
+) -> dict[str, QueueStanding]:
+    """By route, of what was found: open questions by route, what became of others, pairs."""
+    told: dict[str, QueueStanding] = defaultdict(QueueStanding)
+    for row in waiting:
+        one = told[row["route"]]
+        one.open, one.claimed, one.oldest = row["n"], row["held"], row["oldest"]
+    for row in tallies:
+        decided = ReviewCounts(row["decided"], row["overruled"], row["expired"])
+        told[row["route"]].versions[row["version"]][row["reason"]] = decided
+    for row in agreed:
+        told[row["route"]].pairs[row["first"], row["second"]] = row["times"]
+    return told
+
+
+def stored(row: QueueRow, lease: float = 0.0) -> StoredQuestion:
+    """A row as it is told; ``lease``: the one that it has got just now."""
     item = ReviewItem(
         row["id"], row["route"], row["beside"] or row["version"], row["revision"],
         row["request_id"], row["reason"],

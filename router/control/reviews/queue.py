@@ -1,7 +1,7 @@
-"""The review queue as control sees it: workers ask, people claim and answer, everybody is told.
+"""The review queue as control sees it: people claim and answer, and everybody is told.
 
-Everything durable is done by one thread (:mod:`router.control.reviews.book`); nothing of a rollout
-waits for it. A question is answered to its worker when it is on the disk. What people said goes to
+What workers ask is :mod:`router.control.reviews.inbox`; where it is kept,
+:mod:`router.control.reviews.questions`. Nothing of a rollout waits for it. What people said goes to
 the prediction log as truth: at least once, and there once, since a truth counts once.
 """
 
@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 from router.control.reviews.book import (
     NoSuchItem,
     NotYours,
     Opinion,
     QueueStanding,
-    ReviewBook,
     StoredQuestion,
 )
 from router.control.reviews.differing import Differing, question_of
+from router.control.reviews.inbox import TOGETHER_MAX, ReviewInbox
+from router.control.reviews.questions import KeptQuestions
 from router.control.reviews.said import differs, said_of, truths_of
 from router.control.reviews.webhooks import ReviewWebhooks
+from router.control.rollouts.reviewed import review_terms
 from router.control.state.errors import (
     NotAnswered,
     NotPermitted,
@@ -38,15 +36,11 @@ from router.control.told.reviewed import QuestionView, ReviewedView, ReviewsView
 from router.core.logged.truth import TrueValue
 from router.core.reviews.confidence import Reason
 from router.core.strategies.automation import assists
-from router.core.wire.review import ReviewItem, SettledReview
-from router.core.words import FULL_BP
-from router.link.messages import AskPeople, LookAgain, Settle
-from router.loops import background, net
+from router.loops import background
 from router.telemetry.log import get_logger
 from router.telemetry.metrics import labels
 
 if TYPE_CHECKING:
-    from router.control.fleet.fleet import Reply
     from router.control.predictions.booked import PredictionLog
     from router.control.rollouts.reconciler import Reconciler
     from router.control.rollouts.run import Run
@@ -54,56 +48,54 @@ if TYPE_CHECKING:
     from router.core.policy.review import ReviewPolicy
     from router.core.policy.route import Route
     from router.core.wire.counts import PairSample
+    from router.core.wire.review import ReviewTerms
+    from router.link.messages import Settle
     from router.telemetry.metrics import Gauge, Metrics
 
 WAITING_MAX: Final = 10_000
-"""Questions of workers that wait for the disk; further ones are answered that there is no room."""
-TOGETHER_MAX: Final = 500
-"""Questions that are written as one transaction."""
-LOOKS_MAX: Final = 1_000
-"""Clients' looks at questions that wait for the disk, likewise."""
-LOOKS_TOGETHER: Final = 100
-"""Looks that are answered at once: anybody may send them, and the decider has this loop, too."""
+"""Answers of copies that wait to be put beside questions; further ones are left out."""
 TURN_S: Final = 0.25
 """Between two looks at what is due, what the log was not told, and what no webhook has taken."""
 AT_ONCE: Final = 200
 """Of each of these in one look."""
+SELDOM: Final = 4
+"""Looks for one at what was ended long ago and how the queue stands: these read all of it."""
 SEND_AGAIN_S: Final = 5.0
 """Before a webhook is tried again that did not take an outcome."""
 CLAIM_MAX: Final = 100
 """Questions that one claim gives."""
-PAST_S: Final = 60.0
-"""A client waits at most half of it; after that nobody is there to be told."""
 
-_T = TypeVar("_T")
+KeptBy = KeptQuestions | ReviewInbox | None
+"""Where questions are kept; or, of one of several routers, what takes them from its workers also
+while another one leads."""
 
 log = get_logger("router.control")
 
 
 class Reviews:
-    """See the module. Without a file there is no queue, and every question is refused."""
+    """See the module. Without a place for questions there is no queue, and every one is refused."""
 
     def __init__(
         self, reconciler: Reconciler, predictions: PredictionLog, clock: Clock, metrics: Metrics,
-        path: Path | None,
+        kept: KeptBy,
     ) -> None:  # fmt: skip
         self._reconciler = reconciler
         self._predictions = predictions
         self._clock = clock
         self._metrics = metrics
-        self._path = path
-        self._book: ReviewBook | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reviews")
-        self._waiting: list[tuple[ReviewItem, Reply]] = []
-        self._adding = False
-        self._clients: dict[str, tuple[Reply, float]] = {}
-        """Of questions whose client may still wait: how it is told, and until when."""
+        self._own = not isinstance(kept, ReviewInbox)
+        self.inbox = (
+            kept
+            if isinstance(kept, ReviewInbox)
+            else ReviewInbox(kept, self._terms, clock.wall, metrics)
+        )
+        """What workers ask goes there."""
         self._beside: list[tuple[Route, PairSample]] = []
         """Answers of copies that are to be put beside questions."""
         self.differing = Differing(reconciler.runs, clock.wall)
         """Takes pairs whose answers differ."""
-        self._looks: list[tuple[LookAgain, Reply]] = []
-        self._looking = self._sending = False
+        self._sending = False
+        self._looks = 0
         self._sent_again: dict[str, float] = {}
         """Routes whose webhook did not take an outcome, and when it is tried again."""
         self._webhooks = ReviewWebhooks()
@@ -113,122 +105,28 @@ class Reviews:
         """What pages and metrics tell, as of the last look."""
 
     def __repr__(self) -> str:
-        return f"<Reviews {self._path}, {len(self._clients)} clients may wait>"
-
-    # --- the disk ---------------------------------------------------------------------------------
-
-    async def _do(self, job: Callable[[ReviewBook], _T]) -> _T:
-        """Call ``job`` with the book, in its thread. Raises StoreUnavailable."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, job)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"the review queue: {error}") from None
-
-    def _run(self, job: Callable[[ReviewBook], _T]) -> _T:
-        if self._book is None:
-            if self._path is None:
-                raise OSError("this router keeps none")
-            self._book = ReviewBook(self._path)
-        return job(self._book)
+        return f"<Reviews {self.inbox!r}, {len(self._beside)} answers of copies wait>"
 
     async def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the connections."""
         await self._webhooks.close()
-        await asyncio.to_thread(self._thread.shutdown, wait=True)
-        if self._book is not None:
-            self._book.close()
+        if self.inbox.questions is not None:
+            await self.inbox.questions.close()
 
     @property
     def _wanted(self) -> bool:
-        return self._book is not None or any(
-            run.route.review is not None for run in self._reconciler.runs.values()
+        kept = self.inbox.questions
+        return kept is not None and (
+            kept.used or any(run.route.review for run in self._reconciler.runs.values())
         )
-
-    # --- workers ----------------------------------------------------------------------------------
-
-    def asked(self, message: AskPeople | LookAgain, reply: Reply) -> None:
-        """A worker's question, or its client's look at one; never waits."""
-        if isinstance(message, LookAgain):
-            self._look(message, reply)
-        elif len(self._waiting) >= WAITING_MAX:
-            reply(Settle((SettledReview(message.item.id, "full"),)))
-        else:
-            self._waiting.append((message.item, reply))
-            if not self._adding:
-                self._adding = True
-                background("reviews", self._add())
-
-    async def _add(self) -> None:
-        """Write what waits, one transaction after the other."""
-        try:
-            while self._waiting:
-                part = self._waiting[:TOGETHER_MAX]
-                del self._waiting[: len(part)]
-                with net("reviews"):
-                    await self._keep(part)
-        finally:
-            self._adding = False
-
-    async def _keep(self, part: Sequence[tuple[ReviewItem, Reply]]) -> None:
-        rows, replies = [], []
-        for item, reply in part:
-            review = self._policy(item.route)
-            if review is None:
-                reply(Settle((SettledReview(item.id, "full"),)))
-                continue
-            needs = 2 if random.random() * FULL_BP < review.second else 1  # noqa: S311 - no secret
-            rows.append((item, item.at + review.within, needs, review.open))
-            replies.append(reply)
-        try:
-            kept = await self._do(lambda book: book.add(rows))
-        except StoreUnavailable as error:
-            log.warning("reviews_not_kept", questions=len(rows), error=str(error))
-            kept = [False] * len(rows)
-        for (item, *_), room, reply in zip(rows, kept, replies, strict=True):
-            self._count("asked" if room else "refused", item.route, item.version, item.reason)
-            if room:
-                self._clients[item.id] = reply, self._clock.wall() + PAST_S
-            reply(Settle((SettledReview(item.id, "kept" if room else "full"),)))
-
-    def _look(self, message: LookAgain, reply: Reply) -> None:
-        if len(self._looks) >= LOOKS_MAX:
-            reply(Settle((SettledReview(message.ref, "full"),)))
-            return
-        self._looks.append((message, reply))
-        if not self._looking:
-            self._looking = True
-            background("review", self._look_all())
-
-    async def _look_all(self) -> None:
-        """Answer who looks, some at a time."""
-        try:
-            while self._looks:
-                part = self._looks[:LOOKS_TOGETHER]
-                del self._looks[: len(part)]
-                with net("review"):
-                    await self._look_at(part)
-        finally:
-            self._looking = False
-
-    async def _look_at(self, part: Sequence[tuple[LookAgain, Reply]]) -> None:
-        asked = [message.review for message, _ in part]
-        try:
-            found = await self._do(lambda book: [book.look(review) for review in asked])
-        except StoreUnavailable:
-            return  # the worker answers that it cannot be told now
-        for (message, reply), (state, body, route) in zip(part, found, strict=True):
-            stands = state == "expired" and body and self._stands(route)
-            told = "decided" if stands else state
-            reply(Settle((SettledReview(message.ref, told, body),)))
-
-    def _stands(self, route: str) -> bool:
-        """Whether what the version had said holds where nobody answers."""
-        review = self._policy(route)
-        return review is not None and review.otherwise == "version"
 
     def _policy(self, route: str) -> ReviewPolicy | None:
         run = self._reconciler.runs.get(route)
         return run.route.review if run is not None else None
+
+    def _terms(self, route: str) -> ReviewTerms | None:
+        review = self._policy(route)
+        return review_terms(review) if review is not None else None
 
     def _count(self, result: str, route: str, version: str, reason: str) -> None:
         series = labels(route=route, version=version, reason=reason, result=result)
@@ -255,7 +153,7 @@ class Reviews:
         now = self._clock.wall()
         if not routes:
             return []
-        found = await self._do(lambda book: book.claim(by, routes, count, now, leases))
+        found = await self.inbox.kept.claim(by, routes, count, now, leases)
         return [self._shown(one) for one in found]
 
     def _shown(self, kept: StoredQuestion) -> QuestionView:
@@ -277,7 +175,7 @@ class Reviews:
         """Give a claim back. Raises NotPossible, StoreUnavailable."""
         now = self._clock.wall()
         try:
-            await self._do(lambda book: book.release(item, by, now))
+            await self.inbox.kept.release(item, by, now)
         except (NotYours, NoSuchItem) as why:
             raise NotPossible(str(why)) from None
 
@@ -288,15 +186,14 @@ class Reviews:
         """
         now, verdict = self._clock.wall(), json.dumps(said)
 
-        def book_it(book: ReviewBook) -> StoredQuestion:
-            kept = book.held(item, by, now)
+        def judged(kept: StoredQuestion) -> Opinion:
             review, route = self._policy(kept.item.route), self._route(kept.item.route)
             body = review.body(verdict) if review is not None else verdict.encode()
             overruled = differs(route, kept.item.labels, said) if route is not None else None
-            return book.answer(item, by, now, Opinion(verdict, body, overruled))
+            return Opinion(verdict, body, overruled)
 
         try:
-            kept = await self._do(book_it)
+            kept = await self.inbox.kept.answer(item, by, now, judged)
         except (NotYours, NoSuchItem) as why:
             raise NotPossible(str(why)) from None
         if kept.state == "decided":
@@ -309,24 +206,20 @@ class Reviews:
         return run.route if run is not None else None
 
     def _tell_client(self, kept: StoredQuestion, verdict: str) -> None:
-        reply, _ = self._clients.pop(kept.item.id, (None, 0.0))
-        review = self._policy(kept.item.route)
-        if reply is not None and review is not None:
-            reply(Settle((SettledReview(kept.item.id, "decided", review.body(verdict)),)))
+        if (review := self._policy(kept.item.route)) is not None:
+            self.inbox.decided(kept.item.id, review.body(verdict))
 
     # --- what is due ------------------------------------------------------------------------------
 
     async def turn(self) -> None:
         """One look; see :data:`TURN_S`."""
         await asyncio.sleep(TURN_S)
-        if not self._wanted or self._path is None:
+        if not self._wanted:
             return
-        now = self._clock.wall()
-        for item, (_, until) in list(self._clients.items()):
-            if until <= now:
-                del self._clients[item]
+        if self._own:
+            self.inbox.forget_past()
         try:
-            await self._due(now)
+            await self._due(self._clock.wall())
         except StoreUnavailable as error:
             if not self._error:
                 log.warning("reviews_stand_still", error=str(error))
@@ -339,7 +232,8 @@ class Reviews:
         return [self._error] if self._error else []
 
     async def _due(self, now: float) -> None:
-        for kept in await self._do(lambda book: book.expire(now, AT_ONCE)):
+        questions = self.inbox.kept
+        for kept in await questions.expire(now, AT_ONCE):
             self._count("expired", kept.item.route, kept.item.version, kept.item.reason)
         await self._attach()
         await self._ask_what_differs()
@@ -347,13 +241,15 @@ class Reviews:
         if not self._sending:
             self._sending = True
             background("reviews", self._send())  # a webhook that hangs keeps nothing else
-        if lost := await self._do(lambda book: book.prune(now, AT_ONCE)):
-            self._message("dropped", lost)
-        self.standing = await self._do(lambda book: book.standing(now))
+        if self._looks % SELDOM == 0:
+            if lost := await questions.prune(now, SELDOM * AT_ONCE):
+                self._message("dropped", lost)
+            self.standing = await questions.standing(now)
+        self._looks += 1
 
     async def _tell_log(self) -> None:
         """What people said is the truth of their requests, where these are logged."""
-        decided = await self._do(lambda book: book.untold(AT_ONCE))
+        decided = await self.inbox.kept.untold(AT_ONCE)
         truths = [
             truth for kept in decided if self._predictions.keeps(kept.item.route)
             for truth in truths_of(kept)
@@ -364,7 +260,7 @@ class Reviews:
             except NotAnswered:
                 return  # again with the next look: each counts once
         if decided:
-            await self._do(lambda book: book.done("told", [kept.item.id for kept in decided]))
+            await self.inbox.kept.done("told", [kept.item.id for kept in decided])
 
     async def _send(self) -> None:
         """Outcomes to webhooks, one after the other; what is not taken is tried again, later."""
@@ -372,7 +268,7 @@ class Reviews:
             now = asyncio.get_running_loop().time()
             resting = {route: at for route, at in self._sent_again.items() if now < at}
             self._sent_again = resting
-            ended = await self._do(lambda book: book.unsent(AT_ONCE, list(resting)))
+            ended = await self.inbox.kept.unsent(AT_ONCE, list(resting))
             taken: list[str] = []
             for kept in ended:
                 route = kept.item.route
@@ -383,7 +279,7 @@ class Reviews:
                 else:
                     resting[route] = asyncio.get_running_loop().time() + SEND_AGAIN_S
             if taken:
-                await self._do(lambda book: book.done("sent", taken))
+                await self.inbox.kept.done("sent", taken)
         except StoreUnavailable:
             return  # each look tells it; what was sent comes once more
         finally:
@@ -414,24 +310,22 @@ class Reviews:
                 self._beside.append((run.route, one))
 
     async def _attach(self) -> None:
-        """Read what waits, in the thread of the disk: it is foreign, and small."""
+        """Read what waits: it is foreign, and small."""
         beside, self._beside = self._beside, []
         if beside:
-            await self._do(lambda book: book.attach([
+            await self.inbox.kept.attach(lambda: [
                 (one.version, json.dumps(said), one.route, one.request_id)
                 for route, one in beside if (said := said_of(route, one)) is not None
-            ]))  # fmt: skip
+            ])  # fmt: skip
 
     async def _ask_what_differs(self) -> None:
         """Have people asked about pairs, unless they are asked about that request already."""
         waiting = self.differing.taken()
         if not waiting:
             return
-        asked = await self._do(lambda book: [
-            item for item in map(question_of, waiting) if not book.asks(item.route, item.request_id)
-        ])  # fmt: skip
+        asked = await self.inbox.kept.fresh(lambda: [question_of(one) for one in waiting])
         for at in range(0, len(asked), TOGETHER_MAX):
-            await self._keep([(item, _nobody) for item in asked[at : at + TOGETHER_MAX]])
+            await self.inbox.keep([(item, _nobody) for item in asked[at : at + TOGETHER_MAX]])
 
     def gauges(self) -> Iterator[Gauge]:
         """For metrics, as of the last look."""

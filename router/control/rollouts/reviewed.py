@@ -7,7 +7,7 @@ from router.core.policy.review import ReviewPolicy
 from router.core.policy.route import Route
 from router.core.rollout.rollout import Phase
 from router.core.strategies.automation import alone
-from router.core.wire.review import ReviewEntry
+from router.core.wire.review import ReviewEntry, ReviewTerms
 from router.core.words import FULL_BP
 
 
@@ -23,4 +23,12 @@ def review_entry(route: Route, record: RouteRecord, review: ReviewPolicy) -> Rev
         review.score == "probability", declared.label, declared.score, review.then,
         review.deadline, review.held, review.limit,
         tuple(index for index, name in enumerate(route.versions) if route.person(name)),
+        review_terms(review),
     )  # fmt: skip
+
+
+def review_terms(review: ReviewPolicy) -> ReviewTerms:
+    """What becomes of a question of the route."""
+    return ReviewTerms(
+        review.within, review.second, review.open, stands=review.otherwise == "version"
+    )

@@ -54,6 +54,37 @@ CREATE UNIQUE INDEX rampway_journal_once
 """,
     MIGRATION,
     ADMIN_MIGRATION,
+    """
+CREATE TABLE rampway_reviews (
+    id text PRIMARY KEY, route text NOT NULL, version text NOT NULL, revision bigint NOT NULL,
+    request_id text NOT NULL, reason text NOT NULL, confidence double precision NOT NULL,
+    at double precision NOT NULL, due double precision NOT NULL, labels text NOT NULL,
+    request bytea NOT NULL, answer bytea NOT NULL, content_type text NOT NULL,
+    target text NOT NULL, beside text, needs integer NOT NULL,
+    state text NOT NULL DEFAULT 'open', holder text,
+    lease double precision NOT NULL DEFAULT 0, given integer NOT NULL DEFAULT 0, verdict text,
+    body bytea, ended double precision, overruled boolean, told boolean NOT NULL DEFAULT false,
+    sent boolean NOT NULL DEFAULT false, settled timestamptz
+);
+CREATE INDEX rampway_reviews_open ON rampway_reviews (route, at) WHERE state = 'open';
+CREATE INDEX rampway_reviews_due ON rampway_reviews (due) WHERE state = 'open';
+CREATE INDEX rampway_reviews_untold ON rampway_reviews (ended) WHERE state <> 'open' AND NOT told;
+CREATE INDEX rampway_reviews_unsent ON rampway_reviews (ended) WHERE state <> 'open' AND NOT sent;
+CREATE INDEX rampway_reviews_ended ON rampway_reviews (ended) WHERE state <> 'open';
+CREATE INDEX rampway_reviews_settled ON rampway_reviews (settled) WHERE state = 'decided';
+CREATE INDEX rampway_reviews_asked ON rampway_reviews (route, request_id);
+CREATE TABLE rampway_review_answers (
+    item text NOT NULL, nth integer NOT NULL, reviewer text NOT NULL, answer text NOT NULL,
+    at double precision NOT NULL, PRIMARY KEY (item, nth), UNIQUE (item, reviewer)
+);
+CREATE TABLE rampway_review_tallies (
+    route text, version text, reason text, decided bigint NOT NULL, overruled bigint NOT NULL,
+    expired bigint NOT NULL, PRIMARY KEY (route, version, reason)
+);
+CREATE TABLE rampway_review_agreed (
+    route text, first text, second text, times bigint NOT NULL, PRIMARY KEY (route, first, second)
+);
+""",
 )
 """From nothing to the present, in order; each once, under a lock. What a router of before does not
 know it does not touch: a migration only adds."""

@@ -16,6 +16,7 @@ from router.core.payloads.inputs import READABLE
 from router.core.policy.cascades import feeds_joined
 from router.core.policy.engine import engine_carries
 from router.core.policy.finding import Finding, KeyPath
+from router.core.policy.log_rules import log_reached
 from router.core.policy.match import Match, ValueMatch
 from router.core.policy.people import PEOPLE_RULES
 from router.core.policy.producers import needs_met
@@ -467,6 +468,7 @@ POLICY_RULES: tuple[Callable[[Policy], Iterator[Finding]], ...] = (
     groups_step_alike,
     feeds_joined,
     engine_carries,
+    log_reached,
 )
 ROUTE_RULES: tuple[Callable[[Route], Iterator[Finding]], ...] = (
     known_versions,

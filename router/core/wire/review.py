@@ -8,6 +8,20 @@ from router.core.logged.truth import TrueValue
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewTerms:
+    """What becomes of a question once it is asked; for whoever keeps it."""
+
+    within_s: float
+    """How long people have for it."""
+    second_bp: int
+    """Share of the questions that two people answer."""
+    open_max: int
+    """Questions of the route that may be open."""
+    stands: bool
+    """What the version had said holds where nobody answers."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewEntry:
     """Which answers of a route people are asked about, and what its client gets meanwhile."""
 
@@ -30,6 +44,8 @@ class ReviewEntry:
     """A larger answer is not let out; a larger request is reviewed without its body."""
     people: tuple[int, ...] = ()
     """Indexes of the versions that are people: they are asked about each of their requests."""
+    terms: ReviewTerms | None = None
+    """For a router that keeps questions and does not lead; workers need none of it."""
 
 
 @dataclass(frozen=True, slots=True)

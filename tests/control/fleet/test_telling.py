@@ -156,18 +156,24 @@ def test_who_leads_hears_its_own_workers_likewise():
     assert not decider.reports[1][1].samples[0].counted
     for say, what in ((made.pairs, PairReport(())), (made.traced, None)):
         say(WHO, what)
-    made.asked(LookAgain("a", "b"), lambda _told: True)
     made.noticed(WHO, "slow")
     made.gone(WHO, "ended")
-    assert len(decider.reports) == 5
+    assert len(decider.reports) == 4
     assert decider.texts == ["slow", "ended"]
     assert not made.waiting
 
 
-def test_who_follows_has_no_room_for_questions():
-    told = []
-    following().asked(LookAgain("a", "b"), told.append)
-    assert told[0].settled[0].ref == "a"
+@pytest.mark.parametrize("leads", [False, True])
+def test_questions_for_people_go_their_own_way_whoever_leads(leads):
+    made, asked = following(), []
+    made.people = lambda *about: asked.append(about)
+    decider = Hearing()
+    if leads:
+        made.to = FailuresLast(decider, set)
+    made.asked(LookAgain("a", "b"), len)
+    assert asked == [(LookAgain("a", "b"), len)]
+    assert not decider.reports
+    assert not made.waiting
 
 
 def test_what_waits_is_bounded_and_counts_are_lost_last(monkeypatch):
@@ -178,7 +184,11 @@ def test_what_waits_is_bounded_and_counts_are_lost_last(monkeypatch):
     monkeypatch.setattr(module, "AT_ONCE_BYTES", 2 * size)
     for number in range(1, 10):
         made.report(WHO, report(number))
+    lost = []
+    made.lost = lost.append
     made.pairs(WHO, PairReport((), shed=9))
+    made.sampled(WHO, SampleReport((Sampled("r", "v2", 1, "candidate", "c", slice=5),)))
+    assert lost == [{"pairs_shed": 0}, {"sample_shed": 1}]
     assert made.behind
     assert slices(made.take()) == [6, 7]
     assert slices(made.take()) == [8, 9]

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from router.control.reviews import queue
+from router.control.reviews import inbox, queue
+from router.control.reviews.book import ReviewBook
+from router.control.reviews.questions import FileQuestions
 from router.core.wire.review import ReviewItem
 from router.link.messages import LookAgain
 from router.loops import BOOKS
@@ -25,34 +27,36 @@ class Counted:
 
 @pytest.fixture
 async def reviews(tmp_path):
-    review = SimpleNamespace(webhook=None, otherwise="nothing")
+    review = SimpleNamespace(webhook=None, otherwise="nothing", within=9.0, second=0, open=9)
     runs = {
         name: SimpleNamespace(route=SimpleNamespace(name=name, review=review))
         for name in ("dead", "fine")
     }
     clock = SimpleNamespace(wall=lambda: 100.0)
     keeps = SimpleNamespace(keeps=lambda _route: False)
-    made = queue.Reviews(SimpleNamespace(runs=runs), keeps, clock, Counted(), tmp_path / "r")
+    kept = FileQuestions(tmp_path / "r")
+    made = queue.Reviews(SimpleNamespace(runs=runs), keeps, clock, Counted(), kept)
     yield made
     await made.close()
 
 
 async def test_a_flood_of_looks_is_bounded_and_asks_the_disk_some_at_a_time(reviews, monkeypatch):
     jobs, told = [], []
-    do = reviews._do
+    kept = reviews.inbox.questions
+    look = kept.look
 
-    def counted(job):
+    def counted(items):
         jobs.append(1)
-        return do(job)
+        return look(items)
 
-    monkeypatch.setattr(reviews, "_do", counted)
-    for number in range(queue.LOOKS_MAX + OVER):
-        reviews.asked(LookAgain(f"?{number}", "0" * 32), told.append)
+    monkeypatch.setattr(kept, "look", counted)
+    for number in range(inbox.LOOKS_MAX + OVER):
+        reviews.inbox.asked(LookAgain(f"?{number}", "0" * 32), told.append)
     assert [one.settled[0].state for one in told] == ["full"] * OVER
-    await until(lambda: len(told) == queue.LOOKS_MAX + OVER)
+    await until(lambda: len(told) == inbox.LOOKS_MAX + OVER)
     assert {one.settled[0].state for one in told[OVER:]} == {"unknown"}
-    assert len(jobs) == queue.LOOKS_MAX // queue.LOOKS_TOGETHER
-    reviews.asked(LookAgain("?again", "0" * 32), told.append)
+    assert len(jobs) == inbox.LOOKS_MAX // inbox.LOOKS_TOGETHER
+    reviews.inbox.asked(LookAgain("?again", "0" * 32), told.append)
     await until(lambda: told[-1].settled[0].ref == "?again")
 
 
@@ -68,7 +72,7 @@ async def test_outcomes_of_other_routes_pass_one_whose_webhook_refuses(reviews, 
         (ReviewItem(f"{n}", route, "v2", 1, f"q{n}", "unsure", 0.5, 1.0), 2.0, 1, 100)
         for n, route in enumerate(["dead", "dead", "fine", "dead"])
     ]
-    await reviews._do(lambda book: book.add(rows))
+    await reviews.inbox.kept.add(rows)
     await reviews.turn()
     await until(lambda: not reviews._sending)
     assert asked == ["dead", "fine"]
@@ -80,7 +84,7 @@ async def test_outcomes_of_other_routes_pass_one_whose_webhook_refuses(reviews, 
 async def test_a_disk_that_takes_nothing_is_told_once_and_stops_no_loop(reviews, monkeypatch):
     BOOKS.failures.clear()
     monkeypatch.setattr(queue, "TURN_S", 0.0)
-    monkeypatch.setattr(queue.ReviewBook, "expire", _full)
+    monkeypatch.setattr(ReviewBook, "expire", _full)
     for _ in range(3):
         await reviews.turn()
     assert reviews.troubles() == ["the review queue: database or disk is full"]
