@@ -29,6 +29,7 @@ from router.control.outside.scrapes import Scrapes
 from router.control.plane import Plane
 from router.control.predictions.watching import Watching
 from router.control.reviews import queue
+from router.control.reviews.questions import FileQuestions
 from router.control.rollouts.reconciler import Reconciler
 from router.control.rollouts.recording import Writer
 from router.control.state.errors import StoreUnavailable
@@ -505,8 +506,8 @@ async def test_a_look_at_the_review_queue_that_raises_costs_that_look(tmp_path, 
         raise RecursionError
 
     runs = {"a": SimpleNamespace(route=SimpleNamespace(review=object()))}
-    clock, file = SimpleNamespace(wall=wall), tmp_path / "reviews.db"
-    reviews = queue.Reviews(SimpleNamespace(runs=runs), None, clock, None, file)
+    clock, kept = SimpleNamespace(wall=wall), FileQuestions(tmp_path / "reviews.db")
+    reviews = queue.Reviews(SimpleNamespace(runs=runs), None, clock, None, kept)
     task = loops.background("test", loops.forever("reviews", reviews.turn))
     await until(lambda: len(looks) > 1)
     task.cancel()
@@ -544,7 +545,7 @@ TESTED = {
 }  # fmt: skip
 """Loops with a test above."""
 
-ON_A_SERVER = {"store-lease", "replicas", "tables", "parting", "admin-policy"}
+ON_A_SERVER = {"store-lease", "replicas", "tables", "parting", "admin-policy", "people"}
 """Loops of what needs a database: their tests are in tests/fleet."""
 
 JOBS = {

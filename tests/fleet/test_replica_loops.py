@@ -8,7 +8,7 @@ import pytest
 
 from router import main as router_main
 from router.config.problems import PolicyError
-from router.control.state.errors import StoreDamaged
+from router.control.state.errors import StoreDamaged, StoreUnavailable
 from router.core.wire.reporter import WorkerId
 from router.core.wire.table import RoutingTable
 from router.loops import BOOKS
@@ -21,6 +21,8 @@ from router.control.fleet import follower as module  # noqa: E402 - asyncpg firs
 from router.control.fleet.follower import Follower  # noqa: E402 - asyncpg first
 from router.control.fleet.replicated import Replicated  # noqa: E402 - asyncpg first
 from router.control.fleet.telling import ReplicaWords  # noqa: E402 - asyncpg first
+from router.control.reviews import elsewhere as elsewhere_module  # noqa: E402 - asyncpg first
+from router.control.reviews.elsewhere import Elsewhere  # noqa: E402 - asyncpg first
 from router.control.state.lease import Holder, Lease  # noqa: E402 - asyncpg first
 from router.control.state.postgres_exchange import Me  # noqa: E402 - asyncpg first
 from router.telemetry.metrics import Metrics  # noqa: E402
@@ -111,6 +113,34 @@ async def test_who_follows_looks_at_its_policy_again_whatever_is_raised(tmp_path
     await asyncio.gather(task, return_exceptions=True)
     assert told[0] == "new"
     assert failures("admin-policy") == before + 1
+
+
+async def test_what_people_said_at_another_router_is_asked_for_again(monkeypatch):
+    monkeypatch.setattr(elsewhere_module, "READ_S", 0.01)
+    here = Elsewhere(URL, SimpleNamespace(table=None), Metrics())
+    asked, told = [], asyncio.Event()
+
+    async def outcomes(within_s):
+        asked.append(within_s)
+        if len(asked) == 1:
+            raise MemoryError
+        if len(asked) == 2:
+            raise StoreUnavailable("away")
+        told.set()
+        return [("q1", b"said")]
+
+    here._questions.outcomes = outcomes
+    here.inbox = SimpleNamespace(
+        forget_past=lambda: None, waited_for=True, decided=lambda *one: asked.append(one)
+    )
+    before = failures("people")
+    here.begin()
+    async with asyncio.timeout(20):
+        await told.wait()
+    await here.close()
+    assert failures("people") == before + 1
+    first, second, third = asked[:3]
+    assert first < second < third, "what was not read is within what is read next"
 
 
 async def test_who_ends_tells_on_while_it_drains():
