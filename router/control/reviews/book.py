@@ -319,7 +319,7 @@ class ReviewBook:
     # --- who is told ------------------------------------------------------------------------------
 
     def untold(self, most: int) -> list[StoredQuestion]:
-        """ReviewCounts questions that the prediction log has not been told of, the oldest first."""
+        """Ended questions that the prediction log has not been told of, the oldest first."""
         return [stored(row) for row in self._many(
             "SELECT * FROM items WHERE state <> 'open' AND told = 0 ORDER BY ended LIMIT ?", most
         )]  # fmt: skip

@@ -215,7 +215,7 @@ class SharedQuestions:
         """Told that people have answered something, here or elsewhere."""
         self._link = StoreLink(url, self._hinted)
         self._turn = asyncio.Lock()
-        self._failed: tuple[float, StoreUnavailable] = (float("-inf"), StoreUnavailable(""))
+        self._failed = (float("-inf"), "")
         """When a connection failed last, by the monotonic clock, and how."""
 
     def __repr__(self) -> str:
@@ -228,9 +228,9 @@ class SharedQuestions:
     async def _rows(self, statement: str, *values: Any) -> list[Any]:
         """Of one statement, behind those that were asked before. Raises StoreUnavailable."""
         async with self._turn:
-            failed_s, failure = self._failed
+            failed_s, how = self._failed
             if time.monotonic() - failed_s < AGAIN_S:
-                raise failure
+                raise StoreUnavailable(how)
             try:
                 db = await self._link.db()
                 self.used = True
@@ -238,7 +238,7 @@ class SharedQuestions:
             except LOST as error:
                 self._link.drop()
                 failure = unavailable(self.url, error)
-                self._failed = (time.monotonic(), failure)
+                self._failed = (time.monotonic(), str(failure))
                 raise failure from None
             return found
 
