@@ -28,7 +28,8 @@ COMPILED = (
     "proxy/tunnel", "proxy/upgrade", "proxy/upload",
     "telemetry/recorder", "telemetry/slices", "telemetry/users", "telemetry/versions",
     "upstream/balance", "upstream/blame", "upstream/breaker", "upstream/connection",
-    "upstream/desk", "upstream/patience", "upstream/pool", "upstream/sockets", "upstream/tables",
+    "upstream/desk", "upstream/handshakes", "upstream/patience", "upstream/pool",
+    "upstream/sockets", "upstream/tables", "upstream/waiter",
 )  # fmt: skip
 """Modules that a request passes through, and those whose classes derive from theirs: what is
 interpreted cannot derive from what is compiled."""

@@ -45,7 +45,7 @@ from router.proxy.stage import Stage
 from router.proxy.streams import StreamEnding, event_stream
 from router.proxy.tracing import Spans, lines_of
 from router.proxy.upload import Upload
-from router.upstream.pool import Unavailable
+from router.upstream.waiter import Unavailable
 
 if TYPE_CHECKING:
     from router.http1 import RequestHead, ResponseHead

@@ -22,7 +22,7 @@ from router.proxy.pairing import AHEAD_BYTES, LARGER, Kept, Pairing, coding_of
 from router.proxy.streams import StreamEnding, event_stream
 from router.proxy.tracing import passed
 from router.upstream import Failure
-from router.upstream.pool import Unavailable
+from router.upstream.waiter import Unavailable
 
 if TYPE_CHECKING:
     from router.core.wire.table import Mirror, MirrorLimits, RoutingTable

@@ -6,7 +6,8 @@ and says why when it cannot; an exchange speaks over the connection and gives ba
 
 from router.upstream.connection import Connection, Endpoint, Receiver
 from router.upstream.failure import Failure
-from router.upstream.pool import Pool, Waiter
+from router.upstream.pool import Pool
 from router.upstream.pools import Pools
+from router.upstream.waiter import Waiter
 
 __all__ = ["Connection", "Endpoint", "Failure", "Pool", "Pools", "Receiver", "Waiter"]

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from router.core.wire.endpoint import EndpointEntry as Address
     from router.core.wire.table import VersionEntry
     from router.http1 import Peer, RequestHead, ResponseHead
+    from router.upstream.opening import Opening
     from router.upstream.sockets import Sockets
 
 WRITE_HIGH_BYTES: Final = 65_536
@@ -77,7 +78,7 @@ class Endpoint:
 
     __slots__ = ("address", "authority", "dirty", "ejected_until", "failed_probes",
                  "healthy", "idle", "in_flight", "ip", "keep_s", "last_error", "load", "open",
-                 "passed_probes", "patience", "ready", "refusals", "retired", "streak",
+                 "openings", "passed_probes", "patience", "ready", "refusals", "retired", "streak",
                  "unreachable_until")  # fmt: skip
 
     def __init__(self, address: Address) -> None:
@@ -94,6 +95,8 @@ class Endpoint:
         self.patience = IdlePatience()
         self.open = 0
         """Connections open or being opened."""
+        self.openings: dict[Opening, None] = {}
+        """Those for a waiter who asked for this endpoint, the longest under way first."""
         self.in_flight = 0
         self.streak = 0
         """Bad outcomes in a row."""

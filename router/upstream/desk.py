@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from router.core.wire.endpoint import EndpointEntry
 from router.upstream.connection import Connection, Endpoint
 from router.upstream.failure import Failure
-from router.upstream.pool import Pool, Unavailable
+from router.upstream.pool import Pool
+from router.upstream.waiter import Unavailable
 
 if TYPE_CHECKING:
     from router.core.wire.table import VersionEntry

@@ -6,6 +6,9 @@ raced as in RFC 8305: where one has neither succeeded nor failed after 250 ms, o
 next endpoint of the version is tried beside it, and the first connection is used. A connection that
 comes too late is kept for others. The endpoint that was slow is the last choice from then on; the
 pool tries it in the background until it can be connected to.
+
+Where a connection to the same endpoint comes free meanwhile, whoever waits goes on with that one: a
+handshake takes as long as several answers, and all of them wait for one loop.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from router.upstream.tls import client_context
 
 if TYPE_CHECKING:
     from router.upstream.connection import Endpoint
-    from router.upstream.pool import Pool, Waiter
+    from router.upstream.pool import Pool
+    from router.upstream.waiter import Waiter
 
 RACE_S: Final = 0.25
 """After this another endpoint is tried as well: "Connection Attempt Delay", RFC 8305 section 5."""
@@ -57,6 +61,7 @@ class Opening:
         self._until = asyncio.get_running_loop().time() + pool.connect_s
         if waiter is not None:
             pool.opening.add(waiter)
+            endpoint.openings[self] = None
         self._try(endpoint)
 
     def _try(self, endpoint: Endpoint) -> None:
@@ -66,6 +71,8 @@ class Opening:
         pool.open += 1
         pool.sockets.open += 1
         endpoint.open += 1
+        if endpoint.address.tls:
+            pool.handshakes.began(time.monotonic())
         task = background("pool", self._attempt(endpoint))
         pool.tasks.add(task)
         task.add_done_callback(pool.tasks.discard)
@@ -123,7 +130,7 @@ class Opening:
             while endpoint.idle:
                 connection = endpoint.idle.pop()
                 if connection.usable(time.monotonic()):
-                    self._hand_over(connection)
+                    self.hand_over(connection)
                     return True
                 connection.discard()
         if not others or pool.open >= pool.entry.connections or pool.sockets.full():
@@ -132,20 +139,24 @@ class Opening:
         return True
 
     def _opened(self, connection: Connection) -> None:
+        pool = self.pool
         self._under_way -= 1
         if self.over:
-            self.pool.release(connection)
-        elif self.waiter in self.pool.opening:
-            self._hand_over(connection)
+            pool.release(connection)
+        elif self.waiter in pool.opening:
+            self.hand_over(connection)
         else:  # who waited has left
             self._give_back()
-            self.pool.release(connection)
+            pool.release(connection)
+        if connection.endpoint.address.tls:
+            pool.handshakes.ended(time.monotonic())
+            pool.serve()
 
-    def _hand_over(self, connection: Connection) -> None:
+    def hand_over(self, connection: Connection) -> None:
         """A backend that closed or spoke before it was asked cannot be reached."""
         pool, waiter, endpoint = self.pool, self.waiter, connection.endpoint
         assert waiter is not None  # noqa: S101 - not over
-        self.over = True
+        self._settled()
         pool.opening.discard(waiter)
         self.endpoint.in_flight -= 1
         endpoint.in_flight += 1
@@ -158,8 +169,12 @@ class Opening:
         pool.blame.observed(endpoint, True, time.monotonic())
         waiter.on_unavailable(Failure.REFUSED, endpoint)
 
-    def _give_back(self) -> None:
+    def _settled(self) -> None:
         self.over = True
+        self.endpoint.openings.pop(self, None)
+
+    def _give_back(self) -> None:
+        self._settled()
         self.pool.in_flight -= 1
         self.endpoint.in_flight -= 1
 
@@ -169,6 +184,8 @@ class Opening:
         pool.open -= 1
         pool.sockets.open -= 1
         endpoint.open -= 1
+        if endpoint.address.tls:
+            pool.handshakes.ended(time.monotonic())
         if endpoint is self.endpoint:
             self.failure = failure
         if failure in (Failure.REFUSED, Failure.CONNECT_TIMEOUT):

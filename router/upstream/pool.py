@@ -7,20 +7,22 @@ bounded in length here and in time by whoever waits, who must then :meth:`Pool.c
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from router.upstream.balance import least_in_flight
 from router.upstream.blame import Blame
 from router.upstream.breaker import Breaker, State
 from router.upstream.connection import Connection, Endpoint, Keeper
 from router.upstream.failure import Failure
+from router.upstream.handshakes import STUCK_S, UpstreamHandshakes
 from router.upstream.names import Names, literal
 from router.upstream.opening import Opening
 from router.upstream.sockets import Sockets
+from router.upstream.waiter import Unavailable, Waiter
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterator
 
     from router.core.wire.table import VersionEntry
@@ -33,31 +35,6 @@ UNREACHABLE_S_MAX: Final = 30.0
 
 def _nothing() -> None:
     """Nobody wants to know."""
-
-
-class Waiter(Protocol):
-    """Who asked for a connection and did not get one at once."""
-
-    @property
-    def batch(self) -> bool:
-        """Whether it makes room for one that is not, where the queue is full."""
-
-    def on_turn(self, since: float, /) -> None:
-        """It is out of the queue, where it was since then (monotonic), however this goes on."""
-
-    def on_connection(self, connection: Connection, /) -> None:
-        """Here it is; the waiter uses it at once."""
-
-    def on_unavailable(self, failure: Failure, endpoint: Endpoint | None, /) -> None:
-        """There will be none; ``endpoint``: the one that was tried and could not be reached."""
-
-
-class Unavailable(Exception):  # noqa: N818  # a state of the version, not an error of the program
-    """No connection, and no use in waiting."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.name)
-        self.failure = failure
 
 
 class Pool(Keeper):
@@ -95,6 +72,9 @@ class Pool(Keeper):
         """Those of them who make room for others."""
         self.opening: set[Waiter] = set()
         """For whom a connection is being opened."""
+        self.handshakes = UpstreamHandshakes()
+        self._again: asyncio.TimerHandle | None = None
+        """Who waits for a handshake is looked after once more then."""
         self.tasks: set[asyncio.Task[None]] = set()
         self.changed: Callable[[], None] = _nothing
         """Called when a name has other addresses than before."""
@@ -196,16 +176,21 @@ class Pool(Keeper):
 
         The endpoint's newest idle connection is to be used if it has one, else one is opened.
         """
-        entry = self.entry
-        if self._waiting or self.in_flight >= entry.in_flight:
+        entry, waiting = self.entry, len(self._waiting)
+        if self.in_flight >= entry.in_flight or 0 < waiting < entry.queue:
             return self._wait()
         offered = self.available
         if not offered:
             return Failure.CLOSED
         endpoint = offered[0] if len(offered) == 1 else next(self.candidates(avoid))
-        if endpoint.idle or self.open < entry.connections:
+        if endpoint.idle or (self.open < entry.connections and not self._held_up(endpoint)):
             return endpoint
         return next((other for other in offered if other.idle), None) or self._wait()
+
+    def _held_up(self, endpoint: Endpoint) -> bool:
+        """Another handshake would only hold up those under way; in the queue there is room."""
+        return endpoint.address.tls and len(self._waiting) < self.entry.queue and (
+            self.handshakes.enough(time.monotonic()))  # fmt: skip
 
     def candidates(self, avoid: Endpoint | None = None) -> Iterator[Endpoint]:
         """Endpoints in order of preference; the one to avoid comes last, before it what is down."""
@@ -250,7 +235,7 @@ class Pool(Keeper):
         endpoint.in_flight -= 1
         if not reusable:
             connection.discard()
-        elif endpoint.retired or self._waiting:
+        elif endpoint.retired or self._waiting or endpoint.openings:
             self.release(connection)
         else:
             self._keep(connection)
@@ -268,8 +253,11 @@ class Pool(Keeper):
 
     def release(self, connection: Connection) -> None:
         """It may carry another request: for who waits longest, else it is kept."""
-        if connection.endpoint.retired:
+        endpoint = connection.endpoint
+        if endpoint.retired:
             connection.discard()
+        elif endpoint.openings and self._instead(connection):
+            return
         elif self._waiting and self.in_flight < self.entry.in_flight:
             if connection.clean():
                 self._give(connection, self._first())
@@ -277,6 +265,17 @@ class Pool(Keeper):
                 connection.discard()
         else:
             self._keep(connection)
+
+    def _instead(self, connection: Connection) -> bool:
+        """For who waits longest for a new one to the same endpoint."""
+        for opening in connection.endpoint.openings:
+            if opening.waiter in self.opening:
+                if connection.clean():
+                    opening.hand_over(connection)
+                else:
+                    connection.discard()
+                return True
+        return False
 
     def lost(self, connection: Connection) -> None:
         """It is closed; somebody who waits may have a new one opened."""
@@ -383,11 +382,14 @@ class Pool(Keeper):
                 continue
             if self.open >= self.entry.connections or self.sockets.full():
                 return
+            endpoint = next(self.candidates())
+            if self._held_up(endpoint):
+                self._look_again()
+                return
             waiter = self._first()
             if not self.breaker.allows(time.monotonic()):
                 waiter.on_unavailable(Failure.BREAKER_OPEN, None)
                 continue
-            endpoint = next(self.candidates())
             self._begin(endpoint)
             self._open(endpoint, waiter)
 
@@ -407,6 +409,17 @@ class Pool(Keeper):
         self._waiting[waiter] = time.monotonic()
         if batch:
             self._yielding[waiter] = None
+        if self.handshakes.under_way:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """UpstreamHandshakes that get stuck hold up nobody for longer than that."""
+        if self._again is None:
+            self._again = asyncio.get_running_loop().call_later(STUCK_S, self._stuck)
+
+    def _stuck(self) -> None:
+        self._again = None
+        self.serve()
 
     def _take(self, waiter: Waiter) -> None:
         """Out of the queue."""

@@ -19,8 +19,9 @@ from router.core.wire.lookup import LookupEntry
 from router.upstream.connection import Endpoint
 from router.upstream.desk import OnDesk
 from router.upstream.failure import Failure
-from router.upstream.pool import Pool, Unavailable, Waiter
+from router.upstream.pool import Pool
 from router.upstream.table_file import TableError, TableFile
+from router.upstream.waiter import Unavailable, Waiter
 
 if TYPE_CHECKING:
     from router.core.wire.table import VersionEntry

@@ -82,8 +82,8 @@ def both_sides(stage, backend):
     shown = f"tls: {{certificate: {run}/bench.pem, key: {run}/bench.key}}\n"
     edits = [
         ("listen: 127", f"{shown}listen: 127"),
-        *((f'["http://127.0.0.1:{{{name}}}"]}}',
-           f'["https://127.0.0.1:{backend.secure}"], tls: {{ca: {run}/ca.pem}}}}')
+        *((f'["http://127.0.0.1:{{{name}}}"]',
+           f'["https://127.0.0.1:{backend.secure}"], tls: {{ca: {run}/ca.pem}}')
           for name in ("stable", "candidate")),
     ]  # fmt: skip
     return beside_nginx(stage, backend, "nginx + secure", edits)

@@ -13,7 +13,7 @@ from router.http1 import Peer, RequestHead
 from router.proxy.mirror import Copy, Lane, Original
 from router.proxy.pairing import AHEAD_BYTES
 from router.upstream import Failure
-from router.upstream.pool import Unavailable
+from router.upstream.waiter import Unavailable
 from tests.proxy.rig import Rig, rollout, until
 from tests.proxy.scripted import Scripted, answers, closes, ok
 

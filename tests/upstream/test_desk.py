@@ -10,8 +10,9 @@ import pytest
 from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.table import VersionEntry
 from router.upstream.desk import Desk
-from router.upstream.pool import Pool, Unavailable
+from router.upstream.pool import Pool
 from router.upstream.pools import Pools, pool_class
+from router.upstream.waiter import Unavailable
 
 ENTRY = VersionEntry("desk", (), person=True, in_flight=2)
 

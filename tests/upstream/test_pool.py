@@ -13,7 +13,7 @@ from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.table import OutlierEntry, TlsEntry
 from router.http1 import Peer, RequestParser
 from router.upstream import Failure, Pool, Pools
-from router.upstream.pool import Unavailable
+from router.upstream.waiter import Unavailable
 from tests.proxy.rig import until, version
 from tests.proxy.scripted import OK, Scripted, answers, closed_port, echo, hangs
 from tests.waiting import for_ever
