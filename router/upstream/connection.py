@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from router.core.wire.endpoint import EndpointEntry as Address
     from router.core.wire.table import VersionEntry
     from router.http1 import Peer, RequestHead, ResponseHead
-    from router.upstream.opening import Opening
     from router.upstream.sockets import Sockets
 
 WRITE_HIGH_BYTES: Final = 65_536
@@ -73,6 +72,16 @@ class Receiver(Protocol):
         """It caught up."""
 
 
+class Awaited(Protocol):
+    """A connection that is being opened for a waiter."""
+
+    waiter: Any
+    """Of it: a `Waiter`, or None."""
+
+    def hand_over(self, connection: Connection, /) -> None:
+        """The waiter goes on with this one."""
+
+
 class Endpoint:
     """Live state of one address; a name of several has one for each. Only its pool changes it."""
 
@@ -95,7 +104,7 @@ class Endpoint:
         self.patience = IdlePatience()
         self.open = 0
         """Connections open or being opened."""
-        self.openings: dict[Opening, None] = {}
+        self.openings: dict[Awaited, None] = {}
         """Those for a waiter who asked for this endpoint, the longest under way first."""
         self.in_flight = 0
         self.streak = 0
