@@ -131,7 +131,9 @@ def ask(
     if any(mark in line for line in lines for mark in "\r\n"):
         raise NoAnswerError("a line break in what is to be asked")
     head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
-    connection = socket.create_connection(address, timeout_s)
+    # A name in ASCII goes as it is: for text Python imports what encodes foreign letters.
+    name = host.encode() if host.isascii() else host
+    connection = socket.create_connection((name, port), timeout_s)  # type: ignore[arg-type]
     try:
         if context is not None:
             connection = context.wrap_socket(connection, server_hostname=host)

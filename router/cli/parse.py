@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType
@@ -35,12 +35,12 @@ class Option:
         self.most = most
 
 
-@dataclass(frozen=True, slots=True)
 class Argument:
     """How a parameter is given by place; it is optional if the parameter has a default."""
 
-    text: str
-    metavar: str = ""
+    def __init__(self, text: str, metavar: str = "") -> None:
+        self.text = text
+        self.metavar = metavar
 
 
 class VerbParameter(NamedTuple):

@@ -7,10 +7,14 @@ policy in force.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING
+
+from msgspec.structs import astuple
 
 from router.control.told.view import View
-from router.core.wire.counts import GIVEN, GivenCounts, RouteCounts
+
+if TYPE_CHECKING:  # client verbs read the answers and know nothing of what workers count
+    from router.core.wire.counts import GivenCounts, RouteCounts
 
 
 class CacheUse(View, frozen=True, kw_only=True):
@@ -37,10 +41,6 @@ class TableUse(View, frozen=True, kw_only=True):
     """That found it too old, or not there: the model was asked."""
 
 
-_CACHE: Final = GIVEN[:4]
-_TABLE: Final = GIVEN[4:]
-
-
 class Given:
     """The sums, by route and version."""
 
@@ -65,16 +65,18 @@ class Given:
     def cache(self, route: str, version: str) -> CacheUse | None:
         """What a cache did for a version; None: nothing."""
         one = self._sums.get((route, version))
-        if one is None or not any(getattr(one, name) for name in _CACHE):
+        if one is None:
             return None
-        return CacheUse(
+        use = CacheUse(
             hits=one.cache_hits, waited=one.cache_waited, asked=one.cache_misses,
             passed=one.cache_passed,
         )  # fmt: skip
+        return use if any(astuple(use)) else None
 
     def table(self, route: str, version: str) -> TableUse | None:
         """What became of questions to a version's table; None: nobody asked."""
         one = self._sums.get((route, version))
-        if one is None or not any(getattr(one, name) for name in _TABLE):
+        if one is None:
             return None
-        return TableUse(hits=one.table_hits, misses=one.table_misses, stale=one.table_stale)
+        use = TableUse(hits=one.table_hits, misses=one.table_misses, stale=one.table_stale)
+        return use if any(astuple(use)) else None
