@@ -19,7 +19,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
-from router.core.monitors.profile import SignalKind, kind_of, name_of, profiled
+from router.core.monitors.profile import SignalKind, kind_of, profiled
+from router.core.monitors.values import name_of
 
 KEPT_ROWS: Final = 50_000
 """Rows that a profile is made of."""

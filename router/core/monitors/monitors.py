@@ -28,14 +28,13 @@ from router.core.monitors.arms import Arms
 from router.core.monitors.checks import Deviation
 from router.core.monitors.distances import discoveries
 from router.core.monitors.memory import Memory
-from router.core.monitors.profile import Profile, SignalKind, name_of
-from router.core.monitors.settings import FEATURES_MAX, SLOTS, Settings
+from router.core.monitors.profile import Profile, SignalKind
+from router.core.monitors.settings import FEATURES_MAX, ROWS_MAX, SLOTS, Settings
 from router.core.monitors.signal import Signal, SignalLook
 from router.core.monitors.truth import Correctness
+from router.core.monitors.values import name_of
 from router.core.snapshots import Lasting
 
-ROWS_MAX: Final = 64
-"""Rows of one request that are counted."""
 OVER_MAX: Final = 50
 """Alarms that have ended and are remembered."""
 CLEARED: Final = 0.5

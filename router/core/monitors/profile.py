@@ -8,7 +8,6 @@ a cell as well).
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from router.core.monitors.distances import quantiles
+from router.core.monitors.values import name_of, number_of, type_of
 from router.core.snapshots import ByName
 
 SignalKind = Literal["numeric", "categorical"]
@@ -24,8 +24,6 @@ BINS: Final = 10
 """Quantile bins of a number."""
 CATEGORIES_MAX: Final = 30
 """Categories with a cell of their own; the others share one."""
-NAME_CHARS_MAX: Final = 64
-"""Of a category; what is longer is cut."""
 KNOWN_MAX: Final = 2_000
 """Categories that are known to be in a reference; with more of them none is called unseen."""
 SAMPLE_MAX: Final = 1_000
@@ -38,43 +36,10 @@ EXTRA: Final = 3
 """Cells behind those of values."""
 
 
-def type_of(value: object) -> str:
-    """missing, number, text or boolean; anything else is other. NaN and infinities are missing."""
-    if value is None:
-        return "missing"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "number"
-    if isinstance(value, float):
-        return "number" if math.isfinite(value) else "missing"
-    return "text" if isinstance(value, str) else "other"
-
-
-def name_of(value: object) -> str:
-    """How a category is called, in JSON as in a text file."""
-    if isinstance(value, bool):
-        value = "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # 3 and 3.0 are one category
-    return str(value)[:NAME_CHARS_MAX]
-
-
 def kind_of(values: Sequence[object]) -> SignalKind:
     """Numbers of many values are numeric; a few values, or text, are categories."""
     numbers = {value for value in values if type_of(value) == "number"}
     return "numeric" if len(numbers) > CATEGORIES_MAX else "categorical"
-
-
-def number_of(value: object) -> float | None:
-    """A finite number; None for all else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True, slots=True)

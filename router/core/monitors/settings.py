@@ -10,6 +10,8 @@ LABEL, SCORE = "label", "score"
 SLOTS: Final = 168
 """Of a season: the hours of a week."""
 FEATURES_MAX: Final = 64
+ROWS_MAX: Final = 64
+"""Rows of one request that are counted."""
 SEGMENTS_MAX: Final = 8
 """Segments with references of their own; with many features fewer (:attr:`Settings.segments`)."""
 

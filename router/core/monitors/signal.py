@@ -26,12 +26,10 @@ from router.core.monitors.profile import (
     Profile,
     SignalKind,
     kind_of,
-    name_of,
-    number_of,
     profiled,
-    type_of,
 )
 from router.core.monitors.settings import SLOTS, Tolerances
+from router.core.monitors.values import name_of, number_of, type_of
 from router.core.snapshots import Lasting
 
 FIRST_VALUES: Final = 500

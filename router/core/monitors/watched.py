@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from router.core.monitors.monitors import ROWS_MAX
-from router.core.monitors.profile import NAME_CHARS_MAX, type_of
-from router.core.monitors.settings import LABEL, SCORE
+from router.core.monitors.settings import LABEL, ROWS_MAX, SCORE
+from router.core.monitors.values import NAME_CHARS_MAX, type_of
 from router.core.payloads import Beyond, Unreadable, unpacked
 from router.core.predictions.rows import MISSING, Declared, answer_rows, request_rows
 

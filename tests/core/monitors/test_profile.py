@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from router.core.monitors.profile import MISSING, MISTYPED, Profile, kind_of, profiled, type_of
+from router.core.monitors.profile import MISSING, MISTYPED, Profile, kind_of, profiled
+from router.core.monitors.values import type_of
 
 NAN = float("nan")
 

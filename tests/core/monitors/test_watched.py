@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from router.core.monitors.monitors import ROWS_MAX
+from router.core.monitors.settings import ROWS_MAX
 from router.core.monitors.watched import Watched, watched
 from router.core.predictions.rows import Declared
 from router.link.messages import Decoder, Looked, encode
