@@ -10,6 +10,7 @@ everything is validated: a torn message must never become half a table.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -427,7 +428,6 @@ MESSAGE_BYTES_MAX = 67_108_864
 """A longer message is a broken peer; 1,000 routes with 50 versions need about 10 MB."""
 
 _encoder = msgspec.msgpack.Encoder()
-_decoders = tuple(msgspec.msgpack.Decoder(kind) for kind in KINDS)
 
 
 class LinkError(Exception):
@@ -461,11 +461,17 @@ class Decoder:
         return messages
 
 
+@cache
+def _decoder(kind: int) -> msgspec.msgpack.Decoder[Any]:
+    """Made when the first such message comes: no process is sent all of them."""
+    return msgspec.msgpack.Decoder(KINDS[kind])
+
+
 def _decode(kind: int, body: bytes) -> Message:
     if kind >= len(KINDS):
         raise LinkError(f"message of kind {kind}")
     try:
-        message: Message = _decoders[kind].decode(body)
+        message: Message = _decoder(kind).decode(body)
     except msgspec.MsgspecError as error:
         raise LinkError(str(error)) from error
     return message

@@ -5,10 +5,13 @@ Each of these alone costs what Python itself takes to start, or half a megabyte 
 """
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
+
+from tests.reliability.certificates import Authority
 
 SERVER = {"aiohttp", "uvloop", "sqlite3", "ssl", "asyncio", "router.control", "router.proxy"}
 """What only who serves needs."""
@@ -18,6 +21,8 @@ DECIDING = {
     "router.core.wire.outcomes", "router.core.wire.sampled", "router.core.wire.table",
 }  # fmt: skip
 """What only who routes, counts and decides needs: a policy is read without what moves there."""
+COUNTING = {"router.core.monitors.checks", "router.core.monitors.monitors", "router.core.snapshots"}
+"""How monitors count; who sends them values does without."""
 CHECK = "import router.__main__ as it; sys.argv[1:] = ['check', 'configs/canary.yaml']; it.main()"
 
 WITHOUT = {
@@ -27,11 +32,13 @@ WITHOUT = {
     ),
     "the reader": (
         "import router.reader.process",
-        {"pydantic", "yaml", "asyncio", "aiohttp", "argparse", "structlog", "router.core.policy"},
+        COUNTING
+        | {"pydantic", "yaml", "asyncio", "aiohttp", "argparse", "structlog", "router.core.policy"},
     ),
     "a worker": (
         "import router.proxy.worker",
-        {"pydantic", "yaml", "aiohttp", "argparse", "numpy", "structlog", "router.core.policy"},
+        COUNTING
+        | {"pydantic", "yaml", "aiohttp", "argparse", "numpy", "structlog", "router.core.policy"},
     ),
     "control": ("import router.main", {"click", "numpy", "rich", "asyncpg", "pyarrow"}),
 }
@@ -68,3 +75,23 @@ def test_a_check_builds_only_what_is_written():
     assert {"Policy", "Route", "Canary", "ErrorRate"} <= built
     assert {"BlueGreen", "MonitorsPolicy", "Webhook", "Mirroring"} & built == set()
     assert len(built) < 30
+
+
+SERVED = "import router.__main__ as it; sys.argv[1:] = ['serve', 'nowhere.yaml']; it.main()"
+TRUST = """
+import os, aiohttp.connector as it
+shown = {name: value for name, value in os.environ.items() if name.startswith("SSL_CERT_")}
+print(json.dumps([it._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509"], shown]))
+"""
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate")
+def test_a_router_reads_no_authorities_until_it_calls_somebody(monkeypatch, tmp_path):
+    believed = Authority(tmp_path).file
+    monkeypatch.setenv("SSL_CERT_FILE", believed)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+
+    read, shown = behind(SERVED, TRUST)
+
+    assert read == 0
+    assert shown == {"SSL_CERT_FILE": believed}, "as whoever started it said"
