@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -132,8 +132,8 @@ def ask(
         raise NoAnswerError("a line break in what is to be asked")
     head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
     # A name in ASCII goes as it is: for text Python imports what encodes foreign letters.
-    name = host.encode() if host.isascii() else host
-    connection = socket.create_connection((name, port), timeout_s)  # type: ignore[arg-type]
+    name: Any = host.encode() if host.isascii() else host
+    connection = socket.create_connection((name, port), timeout_s)
     try:
         if context is not None:
             connection = context.wrap_socket(connection, server_hostname=host)
