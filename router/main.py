@@ -12,11 +12,10 @@ import argparse
 import asyncio
 import gc
 import platform
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +45,7 @@ from router.core.quantities import NAME_FORM
 from router.garbage import Garbage
 from router.link.spare import Spare
 from router.loops import BOOKS, LoopFailure, awaited, background, forever, my_turn
+from router.stopping import Signals, unless_hurried, unless_stopped
 from router.telemetry.log import configure, get_logger
 
 if TYPE_CHECKING:
@@ -61,26 +61,6 @@ LEAD_AGAIN_S = 1.0
 """Before a router that could not lead tries again, if no other one does meanwhile."""
 
 log = get_logger("router")
-
-
-@dataclass
-class Signals:
-    """What the operating system asked for. Handlers only set events; work is done elsewhere."""
-
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-    hurry: asyncio.Event = field(default_factory=asyncio.Event)
-    reload: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def install(self) -> None:
-        """Listen to SIGTERM, SIGINT and SIGHUP."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.asked_to_stop)
-        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
-
-    def asked_to_stop(self) -> None:
-        """The first time drain, the second time hurry."""
-        (self.hurry if self.stop.is_set() else self.stop).set()
 
 
 async def run(
@@ -126,7 +106,7 @@ async def run(
     admin = AdminServer(plane.controller, loaded.policy.admin)
     plane.source.also = lambda policy: _followed(admin, policy)
     try:
-        if not await _unless_stopped(plane.start(force=force, bind=admin.bind), asked):
+        if not await _started(plane, asked, plane.start(force=force, bind=admin.bind)):
             await plane.kill()
             return EXIT_OK
         return await _serve(plane, admin, asked, on_ready)
@@ -188,10 +168,10 @@ async def _member(name: str, loaded: LoadedPolicy, follows: _Follows, asked: Sig
         return _refused("cannot_start", error, EXIT_UNEXPECTED)
     follower.admin = admin.url
     try:
-        if not await _unless_stopped(follower.open(), asked):
+        if not await unless_stopped(follower.open(), asked):
             return EXIT_OK
         await admin.start()
-        while await _unless_stopped(_follow(member), asked):
+        while await unless_stopped(_follow(member), asked):
             await member.changed()
             status = await _lead(member, follows, asked)
             if status is not None:
@@ -199,7 +179,7 @@ async def _member(name: str, loaded: LoadedPolicy, follows: _Follows, asked: Sig
         await admin.close()
         drain_s = member.loaded.policy.limits.drain
         log.info("draining", within_s=drain_s)
-        await _unless_hurried(follower.stop(drain_s), asked)
+        await unless_hurried(follower.stop(drain_s), asked)
     except PolicyRejected as error:
         return _refused("policy_rejected", error, EXIT_POLICY)
     except StoreLocked as error:
@@ -265,7 +245,7 @@ async def _lead(member: _Member, follows: _Follows, asked: Signals) -> int | Non
     )  # fmt: skip
     plane.source.also = lambda policy: _followed(admin, policy)
     try:
-        if not await _unless_stopped(plane.start(force=follows.force), asked):
+        if not await _started(plane, asked, plane.start(force=follows.force)):
             return None
         admin.lead(plane.controller)
         status = await _serve(plane, admin, asked, follows.on_ready)
@@ -275,18 +255,9 @@ async def _lead(member: _Member, follows: _Follows, asked: Signals) -> int | Non
         if not follower.began:
             raise
         log.error("cannot_lead", error=str(error))  # noqa: TRY400 - the text says it all
-        await _unless_stopped(asyncio.sleep(LEAD_AGAIN_S), asked)
+        await unless_stopped(asyncio.sleep(LEAD_AGAIN_S), asked)
         return None
     return None if status == EXIT_CONFLICT else status
-
-
-async def _unless_hurried(job: Coroutine[Any, Any, None], asked: Signals) -> None:
-    """Until it is done, or a second signal says to end at once."""
-    task, hurry = awaited(job), awaited(asked.hurry.wait())
-    await asyncio.wait({task, hurry}, return_when=asyncio.FIRST_COMPLETED)
-    for one in (task, hurry):
-        one.cancel()
-    await asyncio.gather(task, hurry, return_exceptions=True)
 
 
 async def _serve(
@@ -296,7 +267,7 @@ async def _serve(
     status = EXIT_OK
     try:
         await admin.start()
-        if await _unless_stopped(_serving(plane), asked):
+        if await unless_stopped(_serving(plane), asked):
             log.info(
                 "serving",
                 version=__version__,
@@ -329,18 +300,9 @@ async def _serving(plane: Plane) -> None:
     await plane.begun()
 
 
-async def _unless_stopped(job: Coroutine[Any, Any, None], asked: Signals) -> bool:
-    """Whether ``job`` was done; a signal to stop cancels it. Raises what it raises."""
-    task = awaited(job)
-    stop = awaited(asked.stop.wait())
-    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
-    if not task.done():
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return False
-    task.result()
-    return True
+def _started(plane: Plane, asked: Signals, start: Coroutine[Any, Any, None]) -> Awaitable[bool]:
+    """Whether it was. Once its workers may serve, a start that is told to stop goes on to drain."""
+    return unless_stopped(start, asked, begun=lambda: plane.carries)
 
 
 async def _until_stopped(plane: Plane, asked: Signals) -> None:

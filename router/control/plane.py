@@ -143,6 +143,8 @@ class Plane(Parts):
         self._starts: list[asyncio.Future[bool]] = []
         """What the start writes first: the rollouts that it begins."""
         self._started_s = 0.0
+        self.carries = False
+        """Whether the workers were told to begin: who is stopped from here on drains them."""
         self._known: set[tuple[str, str]] = set()
         """Versions of the policy in force, with their routes."""
         self._counted = CountsWaiting(self._book)
@@ -178,6 +180,7 @@ class Plane(Parts):
             runs = self.reconciler.runs.values()
             self._starts = [run.pending.done for run in runs if run.pending]
             self._started_s = time.monotonic()
+            self.carries = True
             await self.fleet.start()
         except BaseException:
             await self.fleet.kill()
