@@ -237,6 +237,7 @@ async def _lead(member: _Member, follows: _Follows, asked: Signals) -> int | Non
     from router.control.state.postgres import PostgresStore  # noqa: PLC0415 - of an extra
 
     follower, admin, loaded = member.follower, member.admin, member.loaded
+    force = follows.force and not follower.began  # it is for the start
     store = PostgresStore(follower.url, wait_s=0.0, succeeds=False)
     plane = Plane(
         loaded, store, fleet=lambda _policy, hears: Replicated(follower, store.lease, hears),
@@ -245,7 +246,7 @@ async def _lead(member: _Member, follows: _Follows, asked: Signals) -> int | Non
     )  # fmt: skip
     plane.source.also = lambda policy: _followed(admin, policy)
     try:
-        if not await _started(plane, asked, plane.start(force=follows.force)):
+        if not await _started(plane, asked, plane.start(force=force)):
             return None
         admin.lead(plane.controller)
         status = await _serve(plane, admin, asked, follows.on_ready)

@@ -9,10 +9,14 @@ import asyncio
 import time
 from statistics import median
 
-from router.control.state.postgres import PostgresStore
-from router.control.state.record import Change
-from tests.control.state.store_contract import entry, record
+from tests import programs
 from tests.postgres_server import server_or_skip
+
+programs.wants_asyncpg()
+
+from router.control.state.postgres import PostgresStore  # noqa: E402 - asyncpg first
+from router.control.state.record import Change  # noqa: E402 - asyncpg first
+from tests.control.state.store_contract import entry, record  # noqa: E402 - asyncpg first
 
 CHANGES = 100
 
@@ -39,4 +43,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    programs.run(main)

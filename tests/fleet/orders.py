@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+from tests import programs
 from tests.fleet.replicas import HALF, PATIENT, Routers
 from tests.postgres_server import server_or_skip
 from tests.reliability.whole import Service, Site, until
@@ -80,4 +81,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    programs.run(main)

@@ -21,6 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests import programs
 from tests.fleet.replicas import (
     comes_to,
     ended,
@@ -259,4 +260,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    programs.run(main)

@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from pathlib import Path
 
+from tests import programs
 from tests.fleet.kit import counted_in
 from tests.fleet.replicas import Routers
 from tests.postgres_server import server_or_skip
@@ -78,4 +79,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    programs.run(main)

@@ -7,6 +7,7 @@ import contextlib
 
 import pytest
 
+from tests.fleet.inside import Held, Lives, answers
 from tests.fleet.replicas import LEADS
 from tests.ports import free_port
 from tests.reliability.whole import ask, promised
@@ -19,66 +20,7 @@ from router.admin.server import AdminServer  # noqa: E402 - asyncpg first
 from router.control.fleet.replicated import Replicated  # noqa: E402 - asyncpg first
 from router.control.outside.questions import Questions  # noqa: E402 - asyncpg first
 from router.control.state.postgres import PostgresStore  # noqa: E402 - asyncpg first
-from router.main import EXIT_OK, Signals, run  # noqa: E402 - asyncpg first
-
-POLICY = """
-listen: 127.0.0.1:{port}
-admin: {{listen: "127.0.0.1:0"}}
-store: {store}
-workers: 1
-limits: {{drain: 20s}}
-routes:
-  - name: r
-    versions:
-      v1: {{endpoints: ["http://127.0.0.1:{version}"]}}
-    stable: v1
-"""
-
-
-class Held:
-    """A version that answers when it is let."""
-
-    def __init__(self):
-        self.asked, self.may = asyncio.Event(), asyncio.Event()
-
-    async def __aenter__(self):
-        self.server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
-        self.port = self.server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_):
-        self.server.close()
-
-    async def _answer(self, reader, writer):
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                self.asked.set()
-                await self.may.wait()
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-
-
-class Lives:
-    """A router in this process, one of several if it has a name; its workers are processes."""
-
-    def __init__(self, folder, store, version, name=""):
-        folder.mkdir()
-        file, self.port, self.signals = folder / "policy.yaml", free_port(), Signals()
-        file.write_text(POLICY.format(port=self.port, store=store, version=version))
-        self.leads = asyncio.Event()
-        self.task = asyncio.create_task(
-            run(file, member=name, signals=self.signals, on_ready=lambda *_: self.leads.set())
-        )
-
-
-async def answers(port):
-    """Once it serves."""
-    async with asyncio.timeout(60):
-        while True:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                if (await ask(port))[0] == 200:
-                    return
-            await asyncio.sleep(0.05)
-
+from router.main import EXIT_OK  # noqa: E402 - asyncpg first
 
 BEGINS = [
     (PostgresStore, "_load"), (Replicated, "start"), (Questions, "open"),
@@ -86,12 +28,11 @@ BEGINS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("whose", "step"), BEGINS, ids=[f"{one.__name__}.{name}" for one, name in BEGINS]
-)
+@pytest.mark.parametrize("begins", BEGINS, ids=lambda one: f"{one[0].__name__}.{one[1]}")
 async def test_who_is_stopped_while_it_begins_to_lead_drains(
-    whose, step, tmp_path, server, url, monkeypatch
+    begins, tmp_path, server, url, monkeypatch
 ):
+    whose, step = begins
     async with Held() as version:
         version.may.set()
         a = Lives(tmp_path / "a", url, version.port, "a")

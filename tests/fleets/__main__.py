@@ -15,11 +15,15 @@ import sys
 import time
 from functools import partial
 
-from tests.fleets import seams
-from tests.fleets.faults import FAULTS, put_in
-from tests.fleets.fleet import Fleet, policy
+from tests import programs
 from tests.nights import policies
 from tests.nights.runner import PIECE, lives, mistakes, pieces, spread
+
+programs.wants_asyncpg()
+
+from tests.fleets import seams  # noqa: E402 - asyncpg first
+from tests.fleets.faults import FAULTS, put_in  # noqa: E402 - asyncpg first
+from tests.fleets.fleet import Fleet, policy  # noqa: E402 - asyncpg first
 
 
 def many(replicas, piece):
