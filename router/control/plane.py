@@ -399,7 +399,8 @@ class Plane(Parts):
         self._counted.rest()
         self.observatory.forget_worker(source)
         self.reconciler.abandon(source)
-        self.worker_connections.pop(source, None)
+        for kept in (self.worker_connections, self.worker_lag_s):
+            kept.pop(source, None)
 
     # --- what the reconciler says ---------------------------------------------------------------
 

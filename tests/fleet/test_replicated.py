@@ -11,6 +11,7 @@ pytestmark = pytest.mark.fleet
 
 pytest.importorskip("asyncpg", reason="wants asyncpg: pip install 'rampway[postgres]'")
 
+from router.control.fleet import replicated  # noqa: E402 - asyncpg first
 from router.control.fleet.replicated import Replicated  # noqa: E402 - asyncpg first
 from router.control.fleet.telling import ReplicaWords  # noqa: E402 - asyncpg first
 from router.control.state import lease  # noqa: E402 - asyncpg first
@@ -21,6 +22,11 @@ from tests.control.fleet.hearing import Hearing  # noqa: E402 - asyncpg first
 from tests.fleets.statements import MEANS, Tables  # noqa: E402 - asyncpg first
 
 NAMES = {exchange._TELL: "tell", exchange._TAKE: "take", exchange._REPLICAS: "replicas"}
+
+
+def telling(replica, boot, number, text="said"):
+    word = exchange.Word(WorkerId(replica, boot, 0), b"", text)
+    return exchange.ReplicaBatch(replica, boot, number, 3, (word,))
 
 
 class Memory:
@@ -125,3 +131,20 @@ async def test_who_has_left_is_given_up_behind_its_last_words(led):
     assert led.heard.texts == ["its last word", "router b is not heard any more"]
     await led.turn()
     assert len(led.heard.texts) == 2, "once"
+
+
+async def test_a_router_that_begins_again_and_again_is_remembered_once(led):
+    for boot in range(1, 4):
+        led.leader._book(telling("b", boot, 5, f"of {boot}"))
+        led.leader._book(telling("b", boot, 5, f"of {boot}"))
+    assert led.heard.texts == ["of 1", "of 2", "of 3"]
+    assert led.leader._booked == {"b": (3, 5)}
+    led.leader._book(telling("b", 2, 6))
+    assert len(led.heard.texts) == 3, "another life has followed that one"
+
+
+async def test_routers_whose_names_never_come_again_are_forgotten(led, monkeypatch):
+    monkeypatch.setattr(replicated, "BOOKED_MAX", 2)
+    for number, name in enumerate("bcbd", 1):
+        led.leader._book(telling(name, 7, number))
+    assert led.leader._booked == {"b": (7, 3), "d": (7, 4)}, "who spoke longest ago"

@@ -41,6 +41,10 @@ from router.loops import background, forever, my_turn, net
 GONE_S: Final = 10.0
 """A replica that is silent for so long is not there any more: what it had under way is given up."""
 
+BOOKED_MAX: Final = 1_000
+"""Replicas of which it is known what was booked last: far more than live at once. Who spoke longest
+ago is forgotten first; were its last batch told again after that, it would be booked again."""
+
 
 class Replicated:
     """See the module. ``own`` are the workers of this router, ``lease`` is how it leads."""
@@ -61,8 +65,8 @@ class Replicated:
         self._changed = asyncio.Event()
         self._done: list[ReplicaBatch] = []
         """Booked, and perhaps still there."""
-        self._booked: dict[tuple[str, int], int] = {}
-        """The last number of each replica and boot."""
+        self._booked: dict[str, tuple[int, int]] = {}
+        """The last boot of each replica and its last number, who spoke last behind all others."""
         self._others: dict[str, Replica] = {}
         self._there: dict[str, Replica] = {}
         """The same when it was looked last who is gone."""
@@ -175,17 +179,20 @@ class Replicated:
             await my_turn()
 
     def _book(self, batch: ReplicaBatch) -> None:
-        """Once; the words of who follows this leader."""
+        """Once; the words of who follows this leader, and that no later life of it has followed."""
         if not self._is_new(batch):
             return
-        self._booked[batch[:2]] = batch.number
+        self._booked.pop(batch.replica, None)
+        self._booked[batch.replica] = batch.boot, batch.number
+        if len(self._booked) > BOOKED_MAX:
+            del self._booked[next(iter(self._booked))]
         if self._table is not None and batch.term == self._table.term:
             for word in batch.words:
                 with net("replicas"):
                     self._hear(word, batch.replica)
 
     def _is_new(self, batch: ReplicaBatch) -> bool:
-        return batch.number > self._booked.get(batch[:2], 0)
+        return (batch.boot, batch.number) > self._booked.get(batch.replica, (0, 0))
 
     def _hear(self, word: Word, replica: str) -> None:
         if (question := word.question) is not None:

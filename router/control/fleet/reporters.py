@@ -21,6 +21,9 @@ from router.core.wire.sampled import Sampled
 ELSEWHERE_FROM: Final = 1_000
 """Sources of other machines' workers begin here; one machine has fewer."""
 
+PLACES_MAX: Final = 10_000
+"""Places of workers elsewhere that are known; of those beyond, who spoke longest ago is given up."""
+
 
 class Reporters:
     """See the module. ``here``: the replica whose workers keep their own numbers.
@@ -32,7 +35,7 @@ class Reporters:
         self._here = here
         self._ended = ended
         self._newest: dict[tuple[str, int], tuple[int, int]] = {}
-        """By replica and number: the latest boot, and its source."""
+        """By replica and number: the latest boot, and its source; who spoke last is last."""
         self._next = ELSEWHERE_FROM
 
     def __repr__(self) -> str:
@@ -49,8 +52,17 @@ class Reporters:
                 if place in self._newest:
                     self._ended(source)
                 source, self._next = self._next, self._next + 1
-            self._newest[place] = who.boot, source
+        if who.replica != self._here:
+            self._newest.pop(place, None)
+        self._newest[place] = who.boot, source
+        if len(self._newest) > PLACES_MAX:
+            self._give_up_oldest()
         return source
+
+    def _give_up_oldest(self) -> None:
+        """Nobody there has spoken for long: a router whose name was its alone has gone."""
+        place = next(one for one in self._newest if one[0] != self._here)
+        self._ended(self._newest.pop(place)[1])
 
 
 def batches_of(source: int, batches: tuple[Batch, ...]) -> tuple[Batch, ...]:

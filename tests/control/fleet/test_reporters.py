@@ -2,6 +2,7 @@
 
 import random
 
+from router.control.fleet import reporters
 from router.control.fleet.reporters import ELSEWHERE_FROM, Reporters, batches_of, samples_of
 from router.core.evidence.ledger import Ledger
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
@@ -85,3 +86,16 @@ def test_samples_go_with_the_slices_that_they_were_drawn_in():
     assert samples_of(0, (sample,)) == (sample,)
     (moved,) = samples_of(1_000, (sample,))
     assert (moved.source, moved.slice, sample.source) == (1_000, 4, 0)
+
+
+def test_workers_whose_routers_never_come_again_are_forgotten(monkeypatch):
+    monkeypatch.setattr(reporters, "PLACES_MAX", 3)
+    ended = []
+    known = Reporters(HERE, ended.append)
+    assert known.source(WorkerId(HERE, 1, 0)) == 0
+    first = [known.source(WorkerId(name, 1, 0)) for name in ("b", "c")]
+    assert known.source(WorkerId("b", 1, 0)) == first[0]
+    known.source(WorkerId("d", 1, 0))
+    assert ended == [first[1]], "who spoke longest ago of those elsewhere"
+    assert known.source(WorkerId("b", 1, 0)) == first[0]
+    assert known.source(WorkerId("c", 1, 0)) not in (*first, None), "a number that nobody had"
