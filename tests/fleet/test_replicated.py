@@ -69,9 +69,9 @@ class Led:
     async def _db(self):
         return self.db
 
-    def applied(self, name, generation):
+    def applied(self, name, generation, term=3):
         """This replica's worker has it."""
-        ranks = (exchange.WorkerRank(WorkerId(name, 7, 0), 80, 3, generation),)
+        ranks = (exchange.WorkerRank(WorkerId(name, 7, 0), 80, term, generation),)
         said = exchange._encoder.encode(ranks)
         self.db.tables.replicas[name] = [7, generation, said, self.db.tables.now, "", "", ""]
 
@@ -112,6 +112,19 @@ async def test_what_an_order_waits_for_is_asked_first_and_is_enough(led):
     asked.set()
     await turn
     assert await led.turn() == ["take"], "all have the newest table"
+
+
+async def test_who_follows_a_later_leader_is_not_waited_for_since_that_one_read_what_was_written(
+    led,
+):
+    """What nobody wrote is not told as in force: tests/control/rollouts/test_reconciler.py."""
+    led.leader.publish(RoutingTable(2, (), term=3))
+    led.applied("b", 2)
+    led.applied("c", 1, term=4)
+    order = asyncio.create_task(led.leader.applied(2))
+    await led.turn()
+    async with asyncio.timeout(20):
+        await order
 
 
 async def test_who_is_to_answer_a_failure_is_asked_before_anything_else(led):

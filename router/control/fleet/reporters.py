@@ -22,7 +22,7 @@ ELSEWHERE_FROM: Final = 1_000
 """Sources of other machines' workers begin here; one machine has fewer."""
 
 PLACES_MAX: Final = 10_000
-"""Places of workers elsewhere that are known; of those beyond, who spoke longest ago is given up."""
+"""Places of workers elsewhere that are known; beyond it, who spoke longest ago is given up."""
 
 
 class Reporters:
@@ -47,11 +47,10 @@ class Reporters:
         boot, source = self._newest.get(place, (-1, who.number))
         if who.boot < boot:
             return None
-        if who.boot > boot:
-            if who.replica != self._here:
-                if place in self._newest:
-                    self._ended(source)
-                source, self._next = self._next, self._next + 1
+        if who.boot > boot and who.replica != self._here:
+            if place in self._newest:
+                self._ended(source)
+            source, self._next = self._next, self._next + 1
         if who.replica != self._here:
             self._newest.pop(place, None)
         self._newest[place] = who.boot, source

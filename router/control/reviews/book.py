@@ -23,6 +23,13 @@ KEPT_MAX: Final = 100_000
 """ReviewCounts questions at most; the oldest go first, once the log was told of them."""
 REVIEWERS_MAX: Final = 3
 """Who may answer one question: two, and a third where they differ."""
+PAIRS_MAX: Final = 1_000
+"""Different pairs of answers of two people that are kept for each route; labels that are numbers
+make a new one nearly each time. Pairs beyond it are counted under :data:`OTHERS`: how many agree
+stays exact, and chance has them as one label, so that kappa is rather too low."""
+OTHERS: Final = "others"
+DIFFER: Final = "others that differ"
+"""No JSON, as what people say is."""
 BUSY_MS: Final = 2_000
 NOT_YOURS: Final = "this question is not yours, or no more: claim it"
 
@@ -268,12 +275,22 @@ class ReviewBook:
         """Book whether the first two agree; how many have to answer now."""
         first = self._one("SELECT answer FROM answers WHERE item = ? AND nth = 1", row["id"])
         said = first["answer"] if first is not None else ""
+        pair = said, verdict
+        if not self._pair_has_room(row["route"], *pair):
+            pair = OTHERS, OTHERS if said == verdict else DIFFER
         self._file.execute(
             "INSERT INTO agreed VALUES (?, ?, ?, 1) "
             "ON CONFLICT (route, first, second) DO UPDATE SET times = times + 1",
-            (row["route"], said, verdict),
+            (row["route"], *pair),
         )
         return 2 if said == verdict else REVIEWERS_MAX
+
+    def _pair_has_room(self, route: str, first: str, second: str) -> bool:
+        there = self._one(
+            "SELECT count(*) n, coalesce(max(first = ? AND second = ?), 0) known FROM agreed "
+            "WHERE route = ? AND first <> ?", first, second, route, OTHERS,
+        )  # fmt: skip
+        return there is not None and bool(there["known"] or there["n"] < PAIRS_MAX)
 
     def _decide(self, row: sqlite3.Row, said: Opinion, now: float) -> None:
         self._file.execute(

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from router.control.reviews import book
 from router.control.reviews.book import (
     KEEP_S,
     KEPT_MAX,
@@ -123,7 +124,13 @@ WITH held AS (
     SELECT id, nth, $2, $4, $3 FROM one
 ), agreed AS (
     INSERT INTO rampway_review_agreed AS t (route, first, second, times)
-    SELECT route, first, $4, 1 FROM one WHERE nth = 2
+    SELECT route, CASE WHEN room THEN first ELSE '{book.OTHERS}' END, CASE WHEN room THEN $4
+        WHEN first = $4 THEN '{book.OTHERS}' ELSE '{book.DIFFER}' END, 1
+    FROM one, LATERAL (
+        SELECT count(*) < $7::int8
+            OR coalesce(bool_or(a.first = one.first AND a.second = $4), false)
+        FROM rampway_review_agreed a WHERE a.route = one.route AND a.first <> '{book.OTHERS}'
+    ) AS there (room) WHERE nth = 2
     ON CONFLICT (route, first, second) DO UPDATE SET times = t.times + 1
 ), moved AS (
     UPDATE rampway_reviews r SET given = one.nth, needs = one.wanted, holder = NULL, lease = 0
@@ -296,7 +303,9 @@ class SharedQuestions:
     ) -> StoredQuestion:
         """See KeptQuestions."""
         said = await asyncio.to_thread(judge, await self._held(item, by, now))
-        moved = await self._rows(_ANSWER, item, by, now, said.text, said.body, said.overruled)
+        moved = await self._rows(
+            _ANSWER, item, by, now, said.text, said.body, said.overruled, book.PAIRS_MAX
+        )
         if not moved:  # it has gone to somebody else meanwhile
             await self._held(item, by, now)
             raise NotYours(NOT_YOURS)

@@ -464,7 +464,7 @@ class Reconciler:
             self.writes.failed(error)
             run.retry_at = self.clock.now() + STORE_RETRY_S
         for move in moves:
-            move.settle(durable=error is None)
+            move.saved(error)
         self.wake.set()
 
     def _enforce(self, run: Run, move: Move, now: float) -> None:

@@ -14,9 +14,10 @@ from router.control.rollouts.publish import Situation, VersionEntries, entry_of
 from router.control.rollouts.salt import UNSALTED, Salt
 from router.control.rollouts.trial import Trial
 from router.control.state.answers import AnsweredOrder
-from router.control.state.errors import ControlError, NotPossible
+from router.control.state.errors import ControlError, NotPossible, StoreUnavailable
 from router.control.state.evidence import TrialState
 from router.control.state.record import Carried, Change, JournalEntry, RouteRecord
+from router.control.state.store import Superseded
 from router.core.evidence.users import bets_of
 from router.core.policy import Policy, Route
 from router.core.rollout.rollout import Rollout
@@ -46,6 +47,15 @@ class Move:
         """It is in force."""
         if not self.done.done():
             self.done.set_result(durable)
+
+    def saved(self, error: StoreUnavailable | None) -> None:
+        """It is in force, and this is what the disk says.
+
+        Where another router leads, only our own workers do it, until they follow that one.
+        """
+        if isinstance(error, Superseded):
+            self.fail(Superseded(f"{error}; send the order to that one"))
+        self.settle(durable=error is None)
 
     def fail(self, error: ControlError) -> None:
         """It is not, and will not be."""

@@ -34,7 +34,7 @@ from router.control.state.postgres_link import (
     unavailable,
 )
 from router.control.state.record import Change, JournalEntry, RouteRecord, Stored
-from router.control.state.store import Fenced, Unwritable
+from router.control.state.store import Fenced, Superseded, Unwritable
 from router.core.databases import named
 from router.loops import BOOKS, background, forever
 from router.telemetry.log import get_logger
@@ -54,12 +54,6 @@ TIDY_EVERY: Final = 500
 log = get_logger("router.control")
 
 _Job = tuple[Change, "asyncio.Future[None]"]
-
-
-class Superseded(StoreUnavailable):
-    """Another router leads: this one writes nothing more, whatever it does."""
-
-    code = "superseded"
 
 
 class PostgresStore:

@@ -40,6 +40,12 @@ class Fenced(StoreUnavailable):
         """Whose record it is."""
 
 
+class Superseded(StoreUnavailable):
+    """Another router leads: this one writes nothing more, whatever it does."""
+
+    code = "superseded"
+
+
 class Store(Protocol):
     """What the control plane needs of a store."""
 

@@ -6,6 +6,7 @@ has one at once.
 
 import pytest
 
+from router.control.reviews import book
 from router.control.reviews.book import (
     KEEP_S,
     NoSuchItem,
@@ -13,6 +14,7 @@ from router.control.reviews.book import (
     Opinion,
     ReviewCounts,
 )
+from router.core.reviews.agreement import kappa
 from router.core.wire.review import ReviewItem
 
 YES, NO = Opinion("true", b"y", False), Opinion("false", b"n", True)
@@ -100,6 +102,26 @@ class QuestionsContract:
             assert await claimed(kept, by) == ["a"]
             assert await said(kept, "a", by, YES) == state
         assert (await kept.standing(100.0))["r"].pairs == {("true", "true"): 1}
+
+    async def test_pairs_of_answers_are_kept_up_to_a_bound_and_counted_beyond(
+        self, opened, monkeypatch
+    ):
+        monkeypatch.setattr(book, "PAIRS_MAX", 2)
+        kept = await opened()
+        for n, (first, second) in enumerate([(1, 1), (1, 2), (3, 3), (1, 2), (3, 3), (4, 5)]):
+            await add(kept, f"q{n}", needs=2)
+            for by, number in (("ann", first), ("bob", second)):
+                assert await claimed(kept, by) == [f"q{n}"]
+                await said(kept, f"q{n}", by, Opinion(f"[{number}]", b"x", None))
+            if first != second:
+                await claimed(kept, "eve")
+                await said(kept, f"q{n}", "eve", Opinion(f"[{second}]", b"x", None))
+        told = (await kept.standing(100.0))["r"].pairs
+        assert told == {
+            ("[1]", "[1]"): 1, ("[1]", "[2]"): 2, ("others", "others"): 2,
+            ("others", "others that differ"): 1,
+        }  # fmt: skip
+        assert kappa(told) == pytest.approx(1 / 3), "half of them agree, a quarter by chance"
 
     async def test_how_the_queue_stands(self, opened):
         kept = await opened()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from router.control.state.errors import NotPossible, PolicyRejected, StoreUnavailable
+from router.control.state.store import Superseded
 from router.core.rollout.events import Abort, Pause, Promote, Resume, Retry, Rollback, SetWeight
 from router.core.rollout.rollout import Phase
 
@@ -58,6 +59,22 @@ async def test_a_rollback_is_published_although_the_store_is_broken_and_written_
     assert w.disk.records["r"].rollout.phase is Phase.ROLLED_BACK
     assert [a for a, *_ in w.journal if a != "cap"] == ["start", "advance", "rollback"]
     assert w.told.mended == 1
+
+
+async def test_a_way_back_at_a_router_that_another_one_has_followed_is_not_told_as_in_force(
+    world, monkeypatch
+):
+    w = await world().start()
+    await w.run(61)
+
+    def taken(_change):
+        raise Superseded("another router leads now (process 7 on b)")
+
+    monkeypatch.setattr(w.store, "_write", taken)
+    move = w.reconciler.order("r", Rollback(actor="ann"))
+    assert w.serving == {"v1": 10_000}, "its own workers give back all the same"
+    with pytest.raises(Superseded, match=r"\(process 7 on b\); send the order to that one"):
+        await move.done
 
 
 async def test_a_step_up_waits_for_the_disk_and_keeps_its_place_when_it_fails(world):
