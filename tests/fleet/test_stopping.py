@@ -14,7 +14,7 @@ from tests.reliability.whole import ask, promised
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(300)]
 
-pytest.importorskip("asyncpg", reason="wants asyncpg: pip install 'rampway[postgres]'")
+asyncpg = pytest.importorskip("asyncpg", reason="wants asyncpg: pip install 'rampway[postgres]'")
 
 from router.admin.server import AdminServer  # noqa: E402 - asyncpg first
 from router.control.fleet.replicated import Replicated  # noqa: E402 - asyncpg first
@@ -103,12 +103,19 @@ async def served(port):
 
 @pytest.mark.parametrize("name", ["", "a"], ids=["single", "replica"])
 @pytest.mark.parametrize("answers", [False, True], ids=["away", "frozen"])
-async def test_who_waits_for_its_database_stops_at_once(answers, name, tmp_path):
+async def test_who_waits_for_its_database_stops_at_once(answers, name, tmp_path, monkeypatch):
+    tried, connect = asyncio.Event(), asyncpg.connect
+
+    async def connecting(*arguments, **more):
+        tried.set()
+        return await connect(*arguments, **more)
+
+    monkeypatch.setattr(asyncpg, "connect", connecting)
     async with Held() as silent:  # it takes connections, and says nothing
         port = silent.port if answers else free_port()
         store = f"postgresql://nobody@127.0.0.1:{port}/nothing"
         one = Lives(tmp_path / "one", store, 9, name)
-        await asyncio.sleep(0.5)
+        await asyncio.wait_for(tried.wait(), 60)
         assert not one.task.done()
         one.signals.stop.set()
         began = asyncio.get_running_loop().time()
