@@ -5,11 +5,13 @@ outcomes four times a second, a bad candidate outcome at once, and an acknowledg
 table. On the wire a message is a four-byte length, one byte for its kind and a MessagePack body.
 Both ends are processes of one program and one version, so there is no compatibility to keep, but
 everything is validated: a torn message must never become half a table.
+
+Messages are Structs since each process makes all of these types as it starts: a data class compiles
+its methods from text then, which takes 0.7 ms.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -83,15 +85,13 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(msgspec.Struct, frozen=True):
     """Down: use this table from the next request on."""
 
     table: RoutingTable
 
 
-@dataclass(frozen=True, slots=True)
-class Amend:
+class Amend(msgspec.Struct, frozen=True):
     """Down: the table in force, with these entries in place of those of the same names.
 
     A rollout's step changes one route; the other 999 are neither sent nor compared nor compiled.
@@ -105,33 +105,28 @@ class Amend:
     """Of both tables."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(msgspec.Struct, frozen=True):
     """Down: stop accepting, finish what is in flight within ``within_s``, exit 0."""
 
     within_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(msgspec.Struct, frozen=True):
     """Down, twice a second: control lives and decides. Reports are the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportSoon:
+class ReportSoon(msgspec.Struct, frozen=True):
     """Down: a candidate failed elsewhere; what was counted here by now belongs before the next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(msgspec.Struct, frozen=True):
     """Up, first: it listens."""
 
     port: int
     """The port it listens on (the kernel's choice when the policy said 0)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     """Up: the table of this generation is in force; no new request uses an older one.
 
     Also the answer to a table of an older term, which is not taken: what is in force instead.
@@ -141,16 +136,14 @@ class Applied:
     term: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TableRefused:
+class TableRefused(msgspec.Struct, frozen=True):
     """Up: whoever carries the traffic does not take this table, and goes on with the one before."""
 
     generation: int
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """Up: everything counted since the last report."""
 
     batches: tuple[Batch, ...] = ()
@@ -161,16 +154,15 @@ class Report:
     """Largest delay of the worker's event loop since the last report."""
     connections: int = 0
     """Gauge: open client connections."""
-    rejected: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = {}
     """Requests refused by the router itself, by cause."""
-    failures: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = {}
     """Exceptions in loops that must go on, by loop."""
     routes: tuple[RouteCounts, ...] = ()
     clients: tuple[ClientCounts, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PairReport:
+class PairReport(msgspec.Struct, frozen=True):
     """Up: answers to compare, apart from the counts so that they can be shed first."""
 
     pairs: tuple[PairSample, ...]
@@ -178,37 +170,32 @@ class PairReport:
     """Pairs dropped because the link was behind."""
 
 
-@dataclass(frozen=True, slots=True)
-class SampleReport:
+class SampleReport(msgspec.Struct, frozen=True):
     """Up: sampled requests that have ended, with their bodies."""
 
     samples: tuple[Sampled, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AskPeople:
+class AskPeople(msgspec.Struct, frozen=True):
     """Up: people are asked about this; answered with :class:`Settle` when it is durable."""
 
     item: ReviewItem
 
 
-@dataclass(frozen=True, slots=True)
-class LookAgain:
+class LookAgain(msgspec.Struct, frozen=True):
     """Up: a client asks what became of a question; answered with :class:`Settle`."""
 
     ref: str
     review: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(msgspec.Struct, frozen=True):
     """Down: what clients that wait for people are told."""
 
     settled: tuple[SettledReview, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SpanReport:
+class SpanReport(msgspec.Struct, frozen=True):
     """Up: spans that have ended."""
 
     spans: tuple[Span, ...]
@@ -216,8 +203,7 @@ class SpanReport:
     """That found no room in the worker."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lowered:
+class Lowered(msgspec.Struct, frozen=True):
     """Up, when control is heard again: what this worker took back while it was silent.
 
     Everything counted meanwhile was sent before, so control decides on it first and then answers
@@ -237,8 +223,7 @@ class Lowered:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """To the reader: how the answers of a route are read and compared from now on."""
 
     route: str
@@ -252,8 +237,7 @@ class Reading:
     """Fields that nobody outside is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """To the reader: two answers to one request, as they came."""
 
     number: int
@@ -271,8 +255,7 @@ class Read:
     """A judge is to be asked which is better: what it is told is wanted, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """From the reader: what two answers say; without a comparison it failed, which is our bug."""
 
     number: int
@@ -282,8 +265,7 @@ class Found:
     """For a judge, where one was to be asked and both can be told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reads:
+class Reads(msgspec.Struct, frozen=True):
     """To the reader: how the predictions of a route are read from now on."""
 
     route: str
@@ -297,16 +279,14 @@ class Reads:
     """What answers say of their tokens is wanted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """To the reader: a sampled request, as it came."""
 
     number: int
     sample: Sampled
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(msgspec.Struct, frozen=True):
     """From the reader: what it predicted; without facts it failed, which is our bug."""
 
     number: int
@@ -320,33 +300,29 @@ class Looked:
     """Share of the declared features that it lacks; None: unknown, or nobody wants to know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Enter:
+class Enter(msgspec.Struct, frozen=True):
     """To the reader: sampled requests that the prediction log alone has."""
 
     number: int
     samples: tuple[Sampled, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(msgspec.Struct, frozen=True):
     """From the reader: the log has them, as far as it has room."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Logging:
+class Logging(msgspec.Struct, frozen=True):
     """To the reader: what of predictions is kept from now on."""
 
     terms: LogTerms
-    after: dict[str, int] = field(default_factory=dict)
+    after: dict[str, int] = {}
     """By route: the number of the last truth that is booked; a reader that begins tells later ones
     again."""
 
 
-@dataclass(frozen=True, slots=True)
-class CopyAnswer:
+class CopyAnswer(msgspec.Struct, frozen=True):
     """To the reader: what a copy of a request was answered, for the log; nobody was served."""
 
     route: str
@@ -364,16 +340,14 @@ class CopyAnswer:
     """Of the request's path, where that has one of its own; empty: the route's."""
 
 
-@dataclass(frozen=True, slots=True)
-class TellTruths:
+class TellTruths(msgspec.Struct, frozen=True):
     """To the reader: truths about predictions."""
 
     number: int
     truths: tuple[Truth, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TruthsTold:
+class TruthsTold(msgspec.Struct, frozen=True):
     """From the reader: what became of them, in order, durably; with an error nothing was taken."""
 
     number: int
@@ -381,24 +355,22 @@ class TruthsTold:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ripened:
+class Ripened(msgspec.Struct, frozen=True):
     """From the reader: predictions whose truth has come."""
 
     matured: tuple[Matured, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LogState:
+class LogState(msgspec.Struct, frozen=True):
     """From the reader, once a second while there is a log: how it stands."""
 
     written: int = 0
     """Rows since the reader began."""
-    dropped: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = {}
     """Rows by cause: queue, disk."""
-    held: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = {}
     """What the file has: predictions, truths, waiting (for a prediction), bytes."""
-    lags: dict[str, tuple[int, float, float]] = field(default_factory=dict)
+    lags: dict[str, tuple[int, float, float]] = {}
     """By route: truths, and the seconds within which half and 95 % of them came."""
     unknown: int = 0
     """Truths that no prediction came for."""

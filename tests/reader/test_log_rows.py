@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from router.core.logged.judging import Fresh, Said, judged, positive, row_of
 from router.core.logged.lag import STEP, Lag
@@ -113,7 +114,7 @@ def test_a_copy_is_a_row_nobody_was_served_by():
     assert [(one.role, one.version, one.prediction) for one in found] == [
         ("shadow", "v2", 1), ("shadow", "v2", 0),
     ]  # fmt: skip
-    assert rules.of_copy(replace(copied, status=0))[0].error == "no_answer"
+    assert rules.of_copy(structs.replace(copied, status=0))[0].error == "no_answer"
 
 
 def test_redaction_knows_objects_tensors_and_columns():
@@ -260,7 +261,7 @@ def person(tmp_path):
     def copied(request_id, late, **changes):
         body = json.dumps({"predictions": [{"late": late, "p": 0.5 + 0.4 * late}]}).encode()
         one = CopyAnswer("r", "v2", request_id, 3, 200, 0.2, loop.now, "DE", body, "")
-        loop.clerk.said(replace(one, **changes))
+        loop.clerk.said(structs.replace(one, **changes))
 
     return loop, copied
 

@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
+from msgspec import structs
+
 from router.control.fleet.fleet import Reply
 from router.control.fleet.last import HERE, FailuresLast, failing
 from router.control.state.postgres_exchange import FAILED, TOLD, FailureQuestion, Me, Word
@@ -120,7 +122,7 @@ class ReplicaWords:
     def report(self, who: WorkerId, report: Report) -> None:
         """Counts; a failure of a candidate is told at once, and what was asked for."""
         batches = self._of_this_term(who, report.batches)
-        told = report if batches is report.batches else replace(report, batches=batches)
+        told = report if batches is report.batches else structs.replace(report, batches=batches)
         failed = failing(told)
         if failed:
             self._ask()
