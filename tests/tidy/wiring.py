@@ -276,6 +276,8 @@ def facts_of(root):
     trees = {n: t for n, t in result.files.items() if n.split(".")[0] == PACKAGE}
     for name, tree in trees.items():
         for info in classes(tree.names):
+            if info.is_intersection:  # of two types, supposed by mypy itself
+                continue
             if info.module_name == name and "@" not in info.fullname:  # none within functions
                 facts["classes"][info.fullname] = described(info) | {"module": name}
                 facts["places"][info.fullname] = places(info)
