@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.core.rollout.capped import at_first, baked, capped_s
 from router.core.rollout.events import (
     Abort,
     Command,
@@ -20,7 +21,7 @@ from router.core.rollout.events import (
 )
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.rollout import Phase, Rollout, step_age_s
-from router.core.words import count, duration, percent
+from router.core.words import FULL_BP, count, duration, percent
 
 if TYPE_CHECKING:
     from router.core.evidence.recent import Recent
@@ -106,8 +107,10 @@ def _completed(before: Rollout, after: Rollout, plan: Plan, event: Event, now: f
     if isinstance(event, Promote):
         return f"{after.candidate} is stable: promoted{_by(event)}"
     if before.phase is Phase.BAKING:
-        baked = duration(step_age_s(before, now))
-        return f"{after.candidate} is stable: nothing was found against it in {baked} at 100 %"
+        how = "it was not convicted" if capped_s(before, now) else "nothing was found against it"
+        return (
+            f"{after.candidate} is stable: {how} in {baked(before, step_age_s(before, now), now)}"
+        )
     return f"{after.candidate} is stable: nothing was found against it in {_steps(plan)}"
 
 
@@ -118,7 +121,9 @@ def _steps(plan: Plan) -> str:
 def _baking(before: Rollout, after: Rollout, plan: Plan, event: Event, now: float) -> str:
     if isinstance(event, Resume) or after.phase is before.phase:
         return _under_way(before, after, plan, event, now)
-    bakes = f"{after.candidate} has all traffic and bakes for {duration(plan.bake_s)}"
+    held = at_first(after, FULL_BP)
+    has = "bakes" if held else "has all traffic and bakes"
+    bakes = f"{after.candidate} {has} for {duration(plan.bake_s)}{held}"
     return f"{bakes}: promoted{_by(event)}" if isinstance(event, Command) else bakes
 
 
@@ -151,6 +156,7 @@ def _under_way(before: Rollout, after: Rollout, plan: Plan, event: Event, now: f
 def _stepped(before: Rollout, after: Rollout, plan: Plan, event: Event, now: float) -> str:
     weight = percent(plan.steps[after.step].weight_bp)
     goes = f"{after.candidate} goes to {weight} (step {after.step + 1} of {len(plan.steps)})"
+    goes += at_first(after, plan.steps[after.step].weight_bp)
     if not isinstance(event, Observed) or before.phase is not Phase.PROGRESSING:
         return f"{goes}{_by(event)}"
     held_s = duration(step_age_s(before, now))

@@ -44,6 +44,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from router.core.rollout.capped import afresh, at_first, baked
 from router.core.rollout.clocks import going, restarted, started_on, stop_or_go
 from router.core.rollout.events import (
     Abort,
@@ -72,12 +73,6 @@ AUTOMATIC = frozenset({"router", "policy"})
 """Actors that are no person: a rollback of theirs is instant unless the plan says otherwise."""
 
 
-_AFRESH: Mapping[str, Any] = {
-    "approved": False, "paused_from": None, "paused_since": None, "stopped_since": None,
-    "override": None, "auto_weight_bp": None, "shares": None, "standing": False,
-}  # fmt: skip
-"""What belongs to one position of a rollout, and ends with it."""
-
 NextRollout = Callable[[Rollout, Plan, Any, float], Rollout]
 
 
@@ -99,7 +94,7 @@ def _observe_step(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
     urgent = _urgent(rollout, plan, event, now)
     if urgent is not None:
         return urgent
-    if (capped := cap(rollout, event)) is not None:
+    if (capped := cap(rollout, plan, event, now)) is not None:
         return capped
     if rollout.override is not None or event.action is Action.HOLD:
         return rollout
@@ -137,10 +132,11 @@ def _leave_step(
     """To the next step, or behind the last one to the bake or the ending."""
     following = rollout.step + 1
     if following < len(plan.steps):
-        weight = percent(plan.steps[following].weight_bp)
+        weight_bp = plan.steps[following].weight_bp
+        weight = f"{percent(weight_bp)}{at_first(rollout, weight_bp)}"
         return moved(
             rollout, phase=Phase.PROGRESSING, step=following, step_since=now, actor=actor,
-            started=started_on(rollout, now), **_AFRESH,
+            started=started_on(rollout, now), **afresh(rollout, weight_bp),
             reason=f"{reason}; next: step {following + 1} of {len(plan.steps)} at {weight}",
         )  # fmt: skip
     return _finish_steps(rollout, plan, now, reason, actor)
@@ -148,10 +144,11 @@ def _leave_step(
 
 def _finish_steps(rollout: Rollout, plan: Plan, now: float, reason: str, actor: str) -> Rollout:
     if plan.ending is Ending.PROMOTE and plan.bake_s > 0:
+        how = f"at 100 % for {duration(plan.bake_s)}{at_first(rollout, FULL_BP)}"
         return moved(
             rollout, phase=Phase.BAKING, step=len(plan.steps) - 1, step_since=now, actor=actor,
-            started=started_on(rollout, now), **_AFRESH,
-            reason=f"{reason}; {rollout.candidate} bakes at 100 % for {duration(plan.bake_s)}",
+            started=started_on(rollout, now), **afresh(rollout, FULL_BP),
+            reason=f"{reason}; {rollout.candidate} bakes {how}",
         )  # fmt: skip
     return _complete(rollout, plan, now, reason, actor)
 
@@ -161,7 +158,7 @@ def _complete(rollout: Rollout, plan: Plan, now: float, reason: str, actor: str)
     end = f"{rollout.candidate} is stable" if promoted else f"{rollout.stable} stays stable"
     return moved(
         rollout, phase=Phase.COMPLETED, ended=now, actor=actor, reason=f"{reason}; {end}",
-        started=started_on(rollout, now), **_AFRESH,
+        started=started_on(rollout, now), **afresh(rollout),
     )  # fmt: skip
 
 
@@ -170,7 +167,7 @@ def _observe_approval(rollout: Rollout, plan: Plan, event: Observed, now: float)
     if event.action is Action.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
     held = stop_or_go(rollout, event, now) or expire_override(rollout, plan, now)
-    if (held := held or cap(rollout, event)) is not None:
+    if (held := held or cap(rollout, plan, event, now)) is not None:
         return held
     approval = plan.steps[rollout.step].approval
     if approval is None or rollout.paused_from is Phase.BAKING:
@@ -192,7 +189,7 @@ def _observe_pause(rollout: Rollout, plan: Plan, event: Observed, now: float) ->
     """PAUSED: the clock stands, but a bad candidate is still taken back."""
     if event.action is Action.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
-    return expire_override(rollout, plan, now) or cap(rollout, event) or rollout
+    return expire_override(rollout, plan, now) or cap(rollout, plan, event, now) or rollout
 
 
 def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout:
@@ -202,11 +199,11 @@ def _observe_bake(rollout: Rollout, plan: Plan, event: Observed, now: float) -> 
     """
     if event.action is Action.ROLLBACK:
         return _end(rollout, plan, Phase.ROLLED_BACK, now, event.sentence)
-    if (held := stop_or_go(rollout, event, now) or cap(rollout, event)) is not None:
+    if (held := stop_or_go(rollout, event, now) or cap(rollout, plan, event, now)) is not None:
         return held
     free = event.action is not Action.HOLD and event.may_advance and event.sound()
     if free and step_age_s(rollout, now) >= plan.bake_s:
-        return _complete(rollout, plan, now, f"baked {duration(plan.bake_s)} at 100 %", "router")
+        return _complete(rollout, plan, now, f"baked {baked(rollout, plan.bake_s, now)}", "router")
     return _overdue(rollout, plan, event, now) or rollout
 
 
@@ -332,7 +329,7 @@ def _retry(rollout: Rollout, _plan: Plan, event: Retry, now: float) -> Rollout:
     return moved(
         rollout, phase=Phase.PROGRESSING, step=0, step_since=now, started=now, ended=None,
         attempt=attempt, approved=False, back_bp=0, cap_bp=None, round=0, actor=event.actor,
-        standing=bool(event.unready), reason=started,
+        capped_s=0.0, capped_at_s=None, standing=bool(event.unready), reason=started,
     )  # fmt: skip
 
 
@@ -362,7 +359,7 @@ def _end(  # noqa: PLR0917 - how it ends, when, why and by whom
         reason = f"{reason}; {percent(back_bp)} return over {duration(plan.back_s)}"
     return moved(
         rollout, phase=phase, ended=now, back_bp=back_bp, actor=actor, reason=reason,
-        started=started_on(rollout, now), **_AFRESH,
+        started=started_on(rollout, now), **afresh(rollout),
     )  # fmt: skip
 
 

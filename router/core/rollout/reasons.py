@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from router.core.rollout.capped import less
 from router.core.rollout.events import Command, Observed, Promote
 from router.core.rollout.plan import Plan
 from router.core.rollout.rollout import Rollout, step_age_s
@@ -26,4 +27,6 @@ def step_name(rollout: Rollout, plan: Plan) -> str:
 def step_done_reason(rollout: Rollout, plan: Plan, event: Observed, now: float) -> str:
     """``step 2 of 5 at 1 % done after 2m and 310 samples``."""
     held = duration(step_age_s(rollout, now))
+    if below := less(rollout, plan.steps[rollout.step].weight_bp, now):
+        held = f"{held} ({below})"
     return f"{step_name(rollout, plan)} done after {held} and {event.samples:,} samples"

@@ -89,6 +89,10 @@ class Rollout:
     override: Override | None = None
     cap_bp: int | None = None
     """The most that the candidate has while there is evidence against it (a trial, the brake)."""
+    capped_at_s: float | None = None
+    """Age of the position when that became less than planned; None: it is not less."""
+    capped_s: float = 0.0
+    """For how long it was less before that, in this position (see core/rollout/capped)."""
     round: int = 0
     """Of the evidence: what is drawn is told with it, and users count anew in a new one."""
     ended: float | None = None

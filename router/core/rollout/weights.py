@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from router.core.rollout.capped import below, capped_s
 from router.core.rollout.events import Observed, Refused
 from router.core.rollout.plan import Plan, Step
-from router.core.rollout.rollout import Phase, Rollout, moved
+from router.core.rollout.rollout import Phase, Rollout, moved, step_age_s
 from router.core.words import FULL_BP, percent
 
 STABLE_MIN_BP = 100
@@ -15,14 +18,19 @@ PLANNED = "the share is as planned again"
 ANEW = "all users count anew, since few had not been seen"
 
 
-def cap(rollout: Rollout, event: Observed) -> Rollout | None:
+def cap(rollout: Rollout, plan: Plan, event: Observed, now: float) -> Rollout | None:
     """The share falls while there is evidence against the candidate, and grows again after it."""
     if (event.cap_bp, event.round) == (rollout.cap_bp, rollout.round):
         return None
-    return moved(
+    baking = Phase.BAKING in (rollout.phase, rollout.paused_from)
+    after = moved(
         rollout, cap_bp=event.cap_bp, round=event.round, actor="router",
+        capped_s=capped_s(rollout, now), capped_at_s=None,
         reason=event.cap_reason or (ANEW if event.cap_bp == rollout.cap_bp else PLANNED),
     )  # fmt: skip
+    if below(after, FULL_BP if baking else plan.steps[rollout.step].weight_bp):
+        return replace(after, capped_at_s=step_age_s(rollout, now))
+    return after
 
 
 def ramp(rollout: Rollout, step: Step, event: Observed) -> Rollout:

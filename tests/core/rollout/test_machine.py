@@ -609,3 +609,63 @@ def test_a_retry_begins_without_the_cap_and_the_rounds_of_the_attempt_before():
     ended = decide(tried, CANARY, Rollback("ann"), 1.0)
     again = decide(ended, CANARY, Retry("ann"), 2.0)
     assert (again.attempt, again.cap_bp, again.round) == (2, None, 0)
+
+
+BRAKED = Observed(samples=1_000, cap_bp=500, cap_reason="brake: at most 5 %; an alarm")
+
+
+def told(plan, *looks):
+    """What is told of each look that moves it: the sentence and the line."""
+    rollout, _ = start(plan)
+    found = []
+    for now, event in looks:
+        after = decide(rollout, plan, event, now)
+        if after is not rollout:
+            found.append((after.reason, after.line))
+        rollout = after
+    return found
+
+
+SHORT = Plan((Step(5_000, hold_s=60),), bake_s=600)
+
+
+def test_a_bake_under_the_brake_is_not_told_as_one_at_100_percent():
+    assert told(SHORT, (61, ok()), (161, BRAKED), (641, ok()), (661, ok()))[-1] == (
+        "baked 10m, 8m of it at less than 100 %; v2 is stable",
+        "v2 is stable: it was not convicted in 10m, 8m of it at less than 100 %",
+    )
+    assert told(SHORT, (61, ok()), (661, ok()))[-1] == (
+        "baked 10m at 100 %; v2 is stable",
+        "v2 is stable: nothing was found against it in 10m at 100 %",
+    )
+
+
+def test_what_begins_and_ends_under_the_brake_says_so():
+    two = replace(SHORT, steps=(Step(5_000, hold_s=60), Step(8_000, hold_s=60)))
+    _, *found = told(two, (31, BRAKED), (61, BRAKED), (121, BRAKED), (721, BRAKED))
+    sentences, lines = zip(*found, strict=True)
+    assert sentences == (
+        ("step 1 of 2 at 50 % done after 1m1s (30s of it at less than 50 %) and 1,000 samples; "
+         "next: step 2 of 2 at 80 %, held at 5 % at first"),
+        ("step 2 of 2 at 80 % done after 1m (1m of it at less than 80 %) and 1,000 samples; "
+         "v2 bakes at 100 % for 10m, held at 5 % at first"),
+        "baked 10m, 10m of it at less than 100 %; v2 is stable",
+    )  # fmt: skip
+    assert lines == (
+        "v2 goes to 80 % (step 2 of 2), held at 5 % at first: step 1 took 1m1s and 1,000 samples",
+        "v2 bakes for 10m, held at 5 % at first",
+        "v2 is stable: it was not convicted in 10m, 10m of it at less than 100 %",
+    )
+
+
+def test_time_in_which_the_clocks_stood_is_none_under_the_brake():
+    looks = (61, ok()), (161, BRAKED), (261, Pause()), (5_261, Resume()), (5_361, ok())
+    assert told(SHORT, *looks, (5_661, ok()))[-1][0] == (
+        "baked 10m, 3m20s of it at less than 100 %; v2 is stable"
+    )
+
+
+def test_a_cap_above_the_step_holds_nothing():
+    low = replace(SHORT, steps=(Step(500, hold_s=60),))
+    found = told(low, (31, BRAKED), (41, ok()), (61, ok()))
+    assert found[-1][0].startswith("step 1 of 1 at 5 % done after 1m1s and")
