@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,8 @@ def serve(
     from router.proxy.worker import stand_by  # noqa: PLC0415 - as above
 
     spare = fork(stand_by)
+    # Until router.main listens: nobody is served yet.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.OK))
     with _without_authorities():
         from router import main as server  # noqa: PLC0415 - the worker has no use for it
 

@@ -263,6 +263,20 @@ def test_the_router_starts_without_rich():
     assert ended.stdout == "set()\n"
 
 
+EARLY = """
+import os, signal
+from router.link import spare
+spare.fork = lambda _job: None
+from router import __main__ as command, main
+main.serve = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
+command.serve("policy.yaml")
+"""
+
+
+def test_who_is_told_to_stop_before_it_listens_to_signals_ends_with_0():
+    assert subprocess.run([sys.executable, "-c", EARLY], check=False).returncode == 0
+
+
 async def test_a_stop_that_hangs_is_bounded(monkeypatch):
     monkeypatch.setattr(router_main, "LATE_S", 0.0)
     monkeypatch.setattr(router_main, "KILLED_S", 0.0)
