@@ -84,7 +84,7 @@ class ResponseParser(Reader[ResponseHead]):
         super().close()
         self.sound = self._fresh = False
 
-    def feed(self, data: bytes) -> None:  # noqa: C901 - one pass, hot path
+    def feed(self, data: bytes) -> None:
         """Read more bytes; calls the handler, or raises UpstreamFramingError once and for all.
 
         Bytes behind a complete answer do not spoil it but make the connection not reusable;
@@ -112,16 +112,27 @@ class ResponseParser(Reader[ResponseHead]):
             if self.behind:
                 self._keep(self._take(data), 0)
                 return
-            if self._state == BODY and not self.rest and (piece := self._whole_chunk(data)):
-                self._second_reading(data, False)
-                self._handler.on_body(piece, False)
-                return
             self.started = True
             if self.rest:
                 data = self._take(data)
             self._read_due(data, 0, plain)
         except FramingError as error:
             self._spoiled(error)
+
+    def whole_chunk(self, data: bytes) -> bytes:
+        """Read `data` if it is one chunk of the body under way, framed as the writer does it.
+
+        Returns its content, of which the handler is not told, and `data` may go out as it is. Else
+        nothing, and nothing was read: `feed` it. May raise like that.
+        """
+        begin = self.chunks.whole(data) if self.chunks is not None and not self.rest else 0
+        if not begin:
+            return b""
+        try:
+            self._second_reading(data, False)
+        except FramingError as error:
+            self._spoiled(error)
+        return data[begin:-2]
 
     def resume(self) -> None:
         """Go on with what was kept of a costly read; may raise like `feed`. Not in a callback."""

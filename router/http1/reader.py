@@ -79,7 +79,6 @@ class Reader(Generic[H]):
 
     __slots__ = (
         "_alone",
-        "_chunks",
         "_completion",
         "_fields",
         "_framing",
@@ -100,6 +99,7 @@ class Reader(Generic[H]):
         "_strange",
         "_stray_in_start",
         "behind",
+        "chunks",
         "rest",
     )  # fmt: skip
 
@@ -127,7 +127,8 @@ class Reader(Generic[H]):
         self._state = IDLE
         self._framing: int = NO_BODY
         self._remaining = 0
-        self._chunks: ChunkReader | None = None
+        self.chunks: ChunkReader | None = None
+        """Reads the chunked body under way, if there is one."""
         self._line_read = False
         self._scanned = 0
         self._completion = Completion()
@@ -156,6 +157,7 @@ class Reader(Generic[H]):
         """Read nothing more; allowed within a callback."""
         self._state = DEAD
         self.rest = b""
+        self.chunks = None
         self.behind = False
         self._pos = 0
 
@@ -288,7 +290,7 @@ class Reader(Generic[H]):
         self._framing = framing
         self._remaining = head.length
         if framing == CHUNKED:
-            self._chunks = ChunkReader(self._limits, body_bytes_max)
+            self.chunks = ChunkReader(self._limits, body_bytes_max)
         return self._read_body(data, pos)
 
     def _read_body(self, data: bytes, pos: int) -> tuple[bytes, int, bool]:
@@ -300,18 +302,14 @@ class Reader(Generic[H]):
                 self._remaining = after - len(data)
                 return (data[pos:] if pos else data), len(data), False
             return data[pos:after], after, True
-        if framing == CHUNKED and self._chunks is not None:
+        if (chunks := self.chunks) is not None:
             pieces: list[bytes] = []
-            after, complete = self._chunks.read(data, pos, pieces)
+            after, complete = chunks.read(data, pos, pieces)
             self.behind = len(pieces) >= CHUNKS_A_TURN and after < len(data) and not complete
+            if complete:
+                self.chunks = None
             return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), after, complete
         return (data[pos:] if pos else data), len(data), False
-
-    def _whole_chunk(self, data: bytes) -> bytes:
-        """The content of `data` when it is one chunk of the body under way, else nothing."""
-        if self._framing != CHUNKED or self._chunks is None:
-            return b""
-        return self._chunks.whole(data)
 
     def _second_reading(self, portion: bytes, complete: bool) -> None:
         """Give llhttp the portion just understood; it must agree about where the message ends."""

@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Final
 
 from router.core.wire.outcomes import Outcome
 from router.http1 import CONTINUE, UNTIL_CLOSE, body_piece, interim_head, response_head
-from router.http1.messages import TRACE
+from router.http1.messages import CHUNKED, TRACE
 from router.http1.writer import EXPECT
 from router.proxy.admission import collected, too_large
 from router.proxy.attempt import Attempt
 from router.proxy.coin import coin
 from router.proxy.cookies import without_own
+from router.proxy.ending import StreamEnding
 from router.proxy.extraction import watch
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import reading_of
@@ -42,7 +43,7 @@ from router.proxy.replies import BODY_SIZE, Refusal
 from router.proxy.rescue import failed, fall_back, may_rescue, rescue, withhold
 from router.proxy.sampling import sampled
 from router.proxy.stage import Stage
-from router.proxy.streams import StreamEnding, event_stream
+from router.proxy.streams import event_stream
 from router.proxy.tracing import Spans, lines_of
 from router.proxy.upload import Upload
 from router.upstream.waiter import Unavailable
@@ -372,18 +373,31 @@ class Exchange:
             attempt.connection = None
         if self.reading is not None and self._read(self.reading, piece, complete):
             return
+        self._pass_on(piece, body_piece(self.framing, piece, complete))
+        if complete:
+            record(self, attempt.verdict, 0, now)
+            self.client.done(self.keep)
+
+    def on_chunk(self, piece: bytes, chunk: bytes, /) -> None:
+        """More of the answer, and not the last; a client that takes chunks gets it as it came."""
+        if self.reading is not None or self.framing != CHUNKED:
+            self.on_body(piece, False)
+            return
+        self.attempt.deadline = monotonic() + self.route.body_s
+        self._pass_on(piece, chunk)
+
+    def _pass_on(self, piece: bytes, framed: bytes) -> None:
+        """Write ``framed``, in which ``piece`` of the answer goes out, and count it."""
         if self.ending is not None:
             self.ending.more(piece)
-        self.client.write(body_piece(self.framing, piece, complete))
-        self.told += len(piece)
-        attempt.version.stats.bytes_out += len(piece)
+        self.client.transport.write(framed)
+        size = len(piece)
+        self.told += size
+        self.attempt.version.stats.bytes_out += size
         if self.pairing is not None:
             self.pairing.primary(piece)
         if self.sample is not None:
             self.sample.piece(piece)
-        if complete:
-            record(self, attempt.verdict, 0, now)
-            self.client.done(self.keep)
 
     def pause_download(self) -> None:
         """The client reads slower than the version sends."""

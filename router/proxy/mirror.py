@@ -15,11 +15,12 @@ from router.core.rollout.traffic import bucket_of
 from router.core.wire.outcomes import Outcome
 from router.http1 import SHADOW_LINE
 from router.proxy.coin import coin
+from router.proxy.ending import StreamEnding
 from router.proxy.faults import FAULTS
 from router.proxy.keys import unit_in
 from router.proxy.matching import BodyDocument, plain_path
 from router.proxy.pairing import AHEAD_BYTES, LARGER, Kept, Pairing, coding_of
-from router.proxy.streams import StreamEnding, event_stream
+from router.proxy.streams import event_stream
 from router.proxy.tracing import passed
 from router.upstream import Failure
 from router.upstream.waiter import Unavailable
@@ -151,6 +152,10 @@ class Copy:
     def on_body(self, piece: bytes, complete: bool, /) -> None:
         """More of its answer."""
         self._received(piece, complete)
+
+    def on_chunk(self, piece: bytes, chunk: bytes, /) -> None:  # noqa: ARG002 - nothing goes on
+        """More of its answer."""
+        self._received(piece, False)
 
     def _received(self, piece: bytes, complete: bool) -> None:
         self._collect(piece)

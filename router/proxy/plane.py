@@ -38,6 +38,8 @@ UNREAD_SWEEP_EVERY: Final = 10
 """Sweeps between looks whether clients that are not being read from are still there."""
 SLOW_SWEEP_EVERY: Final = 20
 """Sweeps between looks at idle connections and pools: once a second."""
+QUIET_S: Final = 1.0
+"""How far ahead it is looked which exchanges need no look until then: streams, mostly."""
 BACKLOG: Final = 4_096
 ACCEPTS_PER_TURN: Final = 32
 """Clients accepted before everybody else gets a turn; FDS_RESERVED has room for those too many."""
@@ -80,6 +82,9 @@ class DataPlane(Shared[Exchange]):
         self._late = False
         """The last sweep was put off because the loop had been held up."""
         self._due = 0.0
+        self._quiet: set[Exchange] = set()
+        self._quiet_until = 0.0
+        """No deadline of those in ``_quiet`` passes before."""
 
     # --- the table ------------------------------------------------------------------------------
 
@@ -288,8 +293,7 @@ class DataPlane(Shared[Exchange]):
             self._sweeper = loop.call_at(self._due, self._sweep)
 
     def _look_at_deadlines(self, now: float) -> None:
-        for exchange in [one for one in self.exchanges if now >= one.quiet_until]:
-            sweep(exchange, now)
+        self._look_at_exchanges(now)
         sweep_held(self, now)
         self.mirrors.sweep(now)
         for client in list(self.lingering):
@@ -307,6 +311,15 @@ class DataPlane(Shared[Exchange]):
                     client.sweep(now)
         if self._sweeps % SLOW_SWEEP_EVERY == 0:
             self._look_at_idle(now)
+
+    def _look_at_exchanges(self, now: float) -> None:
+        """Of thousands of streams next to none has anything due; the others are left out."""
+        if now >= self._quiet_until:
+            self._quiet_until = until = now + QUIET_S
+            self._quiet = {one for one in self.exchanges if one.quiet_until >= until}
+        for exchange in self.exchanges - self._quiet:
+            if now >= exchange.quiet_until:
+                sweep(exchange, now)
 
     def _look_at_idle(self, now: float) -> None:
         if self._amended:

@@ -62,6 +62,9 @@ class Receiver(Protocol):
     def on_body(self, piece: bytes, complete: bool, /) -> None:
         """More of it."""
 
+    def on_chunk(self, piece: bytes, chunk: bytes, /) -> None:
+        """More of it, and not the last: ``piece``, which is all of ``chunk``, framed as ours."""
+
     def on_failure(self, failure: Failure, /) -> None:
         """The connection is gone and the answer will never be complete."""
 
@@ -336,6 +339,9 @@ class Connection(asyncio.Protocol):
         parser = self.parser
         behind = parser.behind
         try:
+            if parser.chunks is not None and (piece := parser.whole_chunk(data)):
+                receiver.on_chunk(piece, data)
+                return
             parser.feed(data)
         except UpstreamFramingError as error:
             self._malformed(error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from router.http1 import FramingError, RequestParser, ResponseParser
+from router.http1 import FramingError, RequestParser, ResponseParser, body_piece
 from router.http1.headers import (
     REQUEST_FIELDS,
     REQUEST_KINDS,
@@ -15,6 +15,7 @@ from router.http1.headers import (
     RESPONSE_KINDS,
     FieldCache,
 )
+from router.http1.messages import CHUNKED
 from tests.http1.corpus import ANSWERS, REQUESTS
 from tests.http1.wire import Recorder
 
@@ -55,21 +56,43 @@ def read_requests(pieces, *, fresh=False):
 
 
 def read_answers(pieces, *, to_head, fresh=False):
-    """The same of one answer, and whether the connection may be used again."""
+    """The same of one answer, and whether the connection may be used again.
+
+    Whole chunks are taken as a connection takes them, and once more like all other pieces.
+    """
+    fed, taken = (_read_answers(pieces, to_head, fresh, way) for way in (_feed, take))
+    assert fed == taken, "a whole chunk is read otherwise"
+    return fed
+
+
+def _read_answers(pieces, to_head, fresh, way):
     recorder = Recorder()
     fields = FieldCache(RESPONSE_KINDS) if fresh else RESPONSE_FIELDS
     parser = ResponseParser(recorder, fields=fields)
     parser.expect(to_head=to_head)
-    return _verdict(parser, recorder, pieces), parser.reusable
+    return _verdict(parser, recorder, pieces, way), parser.reusable
 
 
-def _verdict(parser, recorder, pieces):
+def take(parser, recorder, data):
+    """Read bytes of an answer as a connection does."""
+    if content := parser.whole_chunk(data):
+        assert data == body_piece(CHUNKED, content, False)
+        recorder.on_body(content, False)
+    else:
+        parser.feed(data)
+
+
+def _feed(parser, _recorder, data):
+    parser.feed(data)
+
+
+def _verdict(parser, recorder, pieces, way=_feed):
     status = None
     try:
         for piece in filter(None, pieces):
             if not getattr(parser, "_due", True):
                 parser.close()  # what a pool does with a connection that speaks out of turn
-            parser.feed(piece)
+            way(parser, recorder, piece)
     except FramingError as error:
         status = error.status
     return recorder.seen, status, None if status else recorder.open

@@ -13,11 +13,14 @@ from router.http1 import (
     RequestParser,
     ResponseParser,
     UpstreamFramingError,
+    body_piece,
     framing,
 )
 from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS, FieldCache
+from router.http1.messages import CHUNKED
 from router.http1.reader import DEAD
 from tests.http1.corpus import Seen
+from tests.http1.damage import take
 from tests.http1.wire import Recorder, pairs_of, parse_request, parse_response
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: example.org:80\r\nX-User-Id: 7\r\n\r\n"
@@ -483,14 +486,18 @@ def test_an_answer_behind_an_interim_one_is_read_twice():
         ([b"02\r\nab\r\n", b"0x1\r\na\r\n"], None),
     ],
 )
-def test_a_stream_is_read_chunk_by_chunk(pieces, seen):
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_stream_is_read_chunk_by_chunk(pieces, seen, taken):
     recorder = Recorder()
     parser = ResponseParser(recorder)
     parser.expect()
     parser.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     try:
         for piece in pieces:
-            parser.feed(piece)
+            if taken:
+                take(parser, recorder, piece)
+            else:
+                parser.feed(piece)
     except UpstreamFramingError:
         assert seen is None
         return
@@ -498,14 +505,62 @@ def test_a_stream_is_read_chunk_by_chunk(pieces, seen):
     assert parser.reusable
 
 
-def test_each_chunk_of_a_stream_is_read_twice():
+@pytest.mark.parametrize("way", ["feed", "whole_chunk"])
+def test_each_chunk_of_a_stream_is_read_twice(way):
     parser = ResponseParser(Recorder())
     parser.expect()
     parser.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    parser.feed(b"2\r\nab\r\n")
+    getattr(parser, way)(b"2\r\nab\r\n")
     parser._llhttp = FussyReader()
     with pytest.raises(UpstreamFramingError, match="second reader"):
-        parser.feed(b"2\r\nab\r\n")
+        getattr(parser, way)(b"2\r\nab\r\n")
+    assert not parser.reusable
+    assert not parser.whole_chunk(b"2\r\nab\r\n"), "what was refused is read no further"
+
+
+def _in_a_stream():
+    parser = ResponseParser(Recorder())
+    parser.expect()
+    parser.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    return parser
+
+
+@pytest.mark.parametrize("sizes", [range(1, 300), (4_079, 4_080, 4_096, 65_535, 65_536, 1_048_576)])
+def test_a_chunk_of_any_size_is_taken_whole_if_it_is_framed_as_ours(sizes):
+    parser = _in_a_stream()
+    for size in sizes:
+        content = b"x" * size
+        assert parser.whole_chunk(body_piece(CHUNKED, content, False)) == content
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"0\r\n\r\n", b"\r\n", b"2\r\nab", b"2\r\nabc\r\n", b"2\r\na\r\n", b"02\r\nab\r\n",
+        b"2;x\r\nab\r\n", b"A\r\n0123456789\r\n", b"f\r\n0123456789abcdef\r\n",
+        b"10\r\n0123456789abcde\r\n", b"1\r\na\r\n1\r\nb\r\n", b"2\r\nab\n\n",
+    ],
+)  # fmt: skip
+def test_any_other_bytes_are_left_for_the_ordinary_way(data):
+    assert _in_a_stream().whole_chunk(data) == b""
+
+
+def test_what_is_no_chunk_of_a_body_under_way_is_not_taken_as_one():
+    chunk = b"2\r\nab\r\n"
+    parser = _in_a_stream()
+    parser.feed(b"2\r\na")
+    assert not parser.whole_chunk(chunk), "within a chunk"
+    parser = _in_a_stream()
+    parser.feed(b"2")
+    assert not parser.whole_chunk(chunk), "behind half a size line"
+    parser = _in_a_stream()
+    parser.feed(b"0\r\nA: b\r\n")
+    assert not parser.whole_chunk(chunk), "within the trailers"
+    parser.feed(b"\r\n")
+    parser.expect()
+    assert not parser.whole_chunk(chunk), "the body is over"
+    parser.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 70\r\n\r\n")
+    assert not parser.whole_chunk(chunk), "of a body that has no chunks"
 
 
 def test_start_lines_remembered_are_bounded():

@@ -111,6 +111,9 @@ class Ordered(dict):
     def discard(self, one):
         self.pop(one, None)
 
+    def __sub__(self, others):
+        return [one for one in self if one not in others]
+
 
 @dataclass(eq=False)
 class Order:

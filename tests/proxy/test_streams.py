@@ -11,7 +11,8 @@ from math import inf
 import pytest
 
 from router.core.wire.table import Mirror, RescueEntry, TimeoutsEntry
-from router.proxy.streams import HELD_BYTES_MAX, StreamEnding
+from router.proxy.ending import _BLANK, _LAST, StreamEnding
+from router.proxy.streams import HELD_BYTES_MAX
 from tests.proxy.rig import LIMITS, Rig, request, rollout, route, until, version
 from tests.proxy.scripted import Scripted
 
@@ -125,6 +126,104 @@ def test_however_it_is_cut(data):
             said = ending.more(rest[:size])
             rest = rest[size:]
         assert said
+
+
+WORDS = (
+    b"data: {", b"data: [DONE]", b"data:[DONE]", b"event: ", b"event:", b"done", b"message_stop",
+    b"delta", b"response.completed", b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n", b" ",
+    b"x", b'"a"}', b": ping", b"[DONE]", b"data: {}\n\n", b"event: delta\ndata: {}\n\n", b"z" * 130,
+)  # fmt: skip
+
+
+def test_the_end_is_where_the_expression_finds_it_in_the_whole_stream():
+    """What is kept between pieces, and what is not searched, loses nothing and invents nothing."""
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    rng = random.Random(seed)
+    ends = 0
+    for _ in range(3_000):
+        rest, passed, ending = (
+            b"".join(rng.choices(WORDS, k=rng.randint(1, 25))),
+            b"",
+            StreamEnding(),
+        )
+        size_max = rng.choice((7, 60))
+        while rest:
+            size = rng.randint(1, size_max)
+            if size_max == 60 and b"\n\n" in rest:
+                size = rest.find(b"\n\n") + 2  # an event, mostly
+            passed += rest[:size]
+            assert ending.more(rest[:size]) is _ended(passed), passed
+            rest = rest[size:]
+        ends += ending.said
+    assert 150 < ends < 1_500
+
+
+def _ended(passed):
+    last = _LAST.search(passed)
+    if last is None:
+        return False
+    return b"[DONE]" in last.group() or _BLANK.search(passed, last.end() - 1) is not None
+
+
+END = b"0\r\n\r\n"
+ODD = b"0A;x=y\r\ndata: {}\n\n\r\n"
+PIECES = (
+    (chunk(TOKEN), chunk(TOKEN), TOKEN),
+    (ODD, chunk(b"data: {}\n\n"), b"data: {}\n\n"),
+    (chunk(TOKEN) + chunk(DONE), chunk(TOKEN + DONE), TOKEN + DONE),
+    (END, END, b""),
+)
+"""As a version sends them, each in one write; as clients of HTTP/1.1 and of HTTP/1.0 get them."""
+
+
+@pytest.mark.parametrize("minor", [1, 0])
+async def test_events_go_on_as_they_came_or_framed_anew(minor):
+    """Framed as ours they are the same bytes; a client of HTTP/1.0 gets no chunks."""
+    due = asyncio.Queue()
+
+    async def script(peer):
+        await peer.request()
+        await peer.send(HEAD)
+        while data := await due.get():
+            await peer.send(data)
+
+    async with Scripted(script) as backend, Rig(route(version("v1", backend))) as rig:
+        client = await rig.client()
+        await client.send(request().replace(b"HTTP/1.1", b"HTTP/1.%d" % minor))
+        await read_until(client, b"\r\n\r\n")
+        for sent, *got in PIECES:
+            due.put_nowait(sent)
+            expected = got[1 - minor]
+            async with asyncio.timeout(5.0):
+                assert await client.reader.readexactly(len(expected)) == expected
+        await rig.settled()
+        due.put_nowait(b"")
+        rig.count()
+        assert rig.outcomes == {("v1", "stable", "OK"): 1}
+        assert sum(one.bytes_out for one in rig.versions) == sum(len(one[2]) for one in PIECES)
+
+
+async def test_a_stream_that_falls_silent_is_noticed_in_time_though_it_was_left_out():
+    patient = TimeoutsEntry(connect_s=2.0, response_s=30.0, body_s=5.0)
+    async with (
+        stream(TOKEN) as backend,
+        Rig(route(version("v1", backend), timeouts=patient)) as rig,
+    ):
+        client = await rig.client()
+        await client.send(request())
+        await read_until(client, TOKEN + b"\r\n")
+        (exchange,) = rig.plane.exchanges
+        look, due = rig.plane._look_at_exchanges, exchange.attempt.deadline
+        for before_s in (4.8, 4.7, 3.6, 2.5, 1.4, 0.3, 0.01):
+            look(due - before_s)
+        assert exchange in rig.plane.exchanges
+        assert exchange.quiet_until == due
+        look(due + 0.01)
+        assert exchange not in rig.plane.exchanges
+        await rig.settled()
+        rig.count()
+        assert rig.outcomes == {("v1", "stable", "TIMEOUT"): 1}
 
 
 TIMES = TimeoutsEntry(connect_s=0.5, response_s=5.0, body_s=5.0, first_token_s=0.3)
