@@ -166,6 +166,28 @@ def _ended(passed):
     return b"[DONE]" in last.group() or _BLANK.search(passed, last.end() - 1) is not None
 
 
+DELTA = b"event: delta\ndata: {}\n\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "said"),
+    [
+        ((b'data: {"a": 1', b"data: [DONE]\n"), False),  # the line goes on
+        ((b"data: " + b"x" * 122, b"data: [DONE]\n"), False),
+        ((b"xdata: [DONE]" + b" " * 116, b"\n"), False),  # no line begins there
+        ((b"data: {}\rdata: [DONE]\n",), True),
+        ((b"data: {}\ndata: [DONE]\n",), True),
+        ((b"data: {}\r\n\r\n", b"data: {}\r\n\r\n", b"data: [DONE]\r\n"), True),
+        ((DELTA, DELTA, b"event: done\n", b"data: {}\n\n"), True),
+        ((DELTA, DELTA + b"event: done\ndata: {}\n\n"), True),
+        ((DELTA, DELTA, b"event: done\n", b"data: {}\n"), False),  # the event goes on
+    ],
+)
+def test_an_event_that_begins_like_the_one_before_may_hide_no_end(pieces, said):
+    ending = StreamEnding()
+    assert [ending.more(piece) for piece in pieces] == [False] * (len(pieces) - 1) + [said]
+
+
 END = b"0\r\n\r\n"
 ODD = b"0A;x=y\r\ndata: {}\n\n\r\n"
 PIECES = (
