@@ -365,39 +365,29 @@ class Exchange:
             self.ending = StreamEnding()
             self.ending.more(body)
 
-    def on_body(self, piece: bytes, complete: bool, /) -> None:
-        """More of the answer."""
+    def on_body(self, piece: bytes, complete: bool, chunk: bytes = b"", /) -> None:
+        """More of it; a client that takes chunks gets a whole ``chunk`` as it came."""
         now, attempt = monotonic(), self.attempt
         attempt.deadline = now + self.route.body_s
         if complete:
             attempt.connection = None
         if self.reading is not None and self._read(self.reading, piece, complete):
             return
-        self._pass_on(piece, body_piece(self.framing, piece, complete))
-        if complete:
-            record(self, attempt.verdict, 0, now)
-            self.client.done(self.keep)
-
-    def on_chunk(self, piece: bytes, chunk: bytes, /) -> None:
-        """More of the answer, and not the last; a client that takes chunks gets it as it came."""
-        if self.reading is not None or self.framing != CHUNKED:
-            self.on_body(piece, False)
-            return
-        self.attempt.deadline = monotonic() + self.route.body_s
-        self._pass_on(piece, chunk)
-
-    def _pass_on(self, piece: bytes, framed: bytes) -> None:
-        """Write ``framed``, in which ``piece`` of the answer goes out, and count it."""
         if self.ending is not None:
             self.ending.more(piece)
-        self.client.transport.write(framed)
+        if not chunk or self.framing != CHUNKED:
+            chunk = body_piece(self.framing, piece, complete)
+        self.client.transport.write(chunk)
         size = len(piece)
         self.told += size
-        self.attempt.version.stats.bytes_out += size
+        attempt.version.stats.bytes_out += size
         if self.pairing is not None:
             self.pairing.primary(piece)
         if self.sample is not None:
             self.sample.piece(piece)
+        if complete:
+            record(self, attempt.verdict, 0, now)
+            self.client.done(self.keep)
 
     def pause_download(self) -> None:
         """The client reads slower than the version sends."""

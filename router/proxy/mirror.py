@@ -149,13 +149,9 @@ class Copy:
             self.ending = StreamEnding()
         self._received(body, complete)
 
-    def on_body(self, piece: bytes, complete: bool, /) -> None:
+    def on_body(self, piece: bytes, complete: bool, chunk: bytes = b"", /) -> None:  # noqa: ARG002 - nothing goes on
         """More of its answer."""
         self._received(piece, complete)
-
-    def on_chunk(self, piece: bytes, chunk: bytes, /) -> None:  # noqa: ARG002 - nothing goes on
-        """More of its answer."""
-        self._received(piece, False)
 
     def _received(self, piece: bytes, complete: bool) -> None:
         self._collect(piece)

@@ -59,11 +59,8 @@ class Receiver(Protocol):
     def on_response(self, head: ResponseHead, body: bytes, complete: bool, /) -> None:
         """The final answer began; with ``complete`` the connection is no longer the receiver's."""
 
-    def on_body(self, piece: bytes, complete: bool, /) -> None:
-        """More of it."""
-
-    def on_chunk(self, piece: bytes, chunk: bytes, /) -> None:
-        """More of it, and not the last: ``piece``, which is all of ``chunk``, framed as ours."""
+    def on_body(self, piece: bytes, complete: bool, chunk: bytes = b"", /) -> None:
+        """More of it; with ``chunk`` it came as a whole one, framed as the writer frames it."""
 
     def on_failure(self, failure: Failure, /) -> None:
         """The connection is gone and the answer will never be complete."""
@@ -340,7 +337,7 @@ class Connection(asyncio.Protocol):
         behind = parser.behind
         try:
             if parser.chunks is not None and (piece := parser.whole_chunk(data)):
-                receiver.on_chunk(piece, data)
+                receiver.on_body(piece, False, data)
                 return
             parser.feed(data)
         except UpstreamFramingError as error:

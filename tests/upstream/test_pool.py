@@ -74,7 +74,7 @@ class Asker:
         if complete:
             self.status = head.status
 
-    def on_body(self, piece, complete):
+    def on_body(self, piece, complete, _chunk=b""):
         if complete:
             self.status = 200
 
