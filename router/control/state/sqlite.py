@@ -169,8 +169,8 @@ class SqliteStore:
             raise StoreDamaged(f"{self.path}: cannot be used as a store ({error})") from error
         except (KeyError, TypeError, ValueError) as error:
             raise StoreDamaged(
-                f"{self.path}: a record cannot be understood ({error!r}); "
-                f"{layout.way_out(self.path)}"
+                f"{self.path}: a record cannot be understood ({error!r}); where a newer Rampway "
+                f"wrote it, start that one; {layout.way_out(self.path)}"
             ) from error
 
     def _connect(self) -> sqlite3.Connection:

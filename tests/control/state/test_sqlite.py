@@ -219,6 +219,17 @@ async def test_a_store_that_cannot_be_brought_up_to_date_stays_as_it_was(tmp_pat
         assert db.execute("SELECT epoch FROM routes").fetchall() == [(3,)]
 
 
+async def test_a_record_of_a_newer_router_says_who_can_read_it(open_store, tmp_path):
+    store, _ = await open_store()
+    await store.commit(Change(0, (record(),)))
+    await store.close()
+    with sqlite3.connect(tmp_path / "r.db") as db:
+        newer = ('"phase":', '"of_next_year":1,"phase":')
+        db.execute("UPDATE routes SET record = replace(record, ?, ?)", newer)
+    with pytest.raises(StoreDamaged, match=r"of_next_year.*where a newer Rampway wrote it, start"):
+        await open_store()
+
+
 async def test_a_disk_that_fails_at_the_evidence_fails_the_whole_transaction(tmp_path):
     """SQLite has taken it back by then: what follows would be written each for itself."""
     store = SqliteStore(tmp_path / "r.db")
