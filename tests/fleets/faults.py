@@ -14,7 +14,11 @@ from tests.nights.faults import edited_in
 DELETED = "take(db, str(self._lease.me), await take(db, str(self._lease.me), heard))"
 FAULTS = {
     "a batch counted twice": (
-        (replicated.Replicated._is_new, "batch.number > self._booked.get(batch[:2], 0)", "True"),
+        (
+            replicated.Replicated._is_new,
+            "(batch.boot, batch.number) > self._booked.get(batch.replica, (0, 0))",
+            "True",
+        ),
     ),
     "a batch deleted before it is booked": (
         (
