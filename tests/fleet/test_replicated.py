@@ -33,11 +33,12 @@ class Memory:
     """The database, and what was asked of it."""
 
     def __init__(self):
-        self.tables, self.asked = Tables(now=1_000.0), []
+        self.tables, self.asked, self.rows = Tables(now=1_000.0), [], []
 
     async def fetch(self, text, *values):
         self.asked.append(NAMES[text])
-        return MEANS[text](self.tables, *values)
+        self.rows = MEANS[text](self.tables, *values)
+        return self.rows
 
     async def fetchrow(self, text, *values):
         return next(iter(await self.fetch(text, *values)), None)
@@ -144,6 +145,27 @@ async def test_who_has_left_is_given_up_behind_its_last_words(led):
     assert led.heard.texts == ["its last word", "router b is not heard any more"]
     await led.turn()
     assert len(led.heard.texts) == 2, "once"
+
+
+async def test_what_waits_here_stays_there_and_is_not_read_again(led):
+    """Where failures come all the time something always waits: it may not pile up for that."""
+    hears, there = led.leader._hears, led.db.tables.batches
+
+    async def turn(*numbers):
+        for number in numbers:
+            word = exchange.Word(WorkerId("b", 7, 0), b"", f"{number}")
+            there["b", 7, number] = [3, "", exchange._encoder.encode((word,))]
+            hears.held += 1
+        await led.turn()
+        return len(led.db.rows), [key[2] for key in there]
+
+    assert await turn(1) == (1, [1])
+    assert await turn(2, 3) == (2, [1, 2, 3])
+    hears.told = 1
+    assert await turn(4) == (1, [2, 3, 4]), "the first waits no more"
+    hears.told = 4
+    assert await turn() == (0, [])
+    assert led.heard.texts == ["1", "2", "3", "4"]
 
 
 async def test_a_router_that_begins_again_and_again_is_remembered_once(led):

@@ -181,7 +181,7 @@ class Checks:
         plane = db.process.plane
         if not self.fleet.server.tables.held(values[0]):
             return
-        for key in zip(*values[1:], strict=True):
+        for key in zip(*values[1:4], strict=True):
             term, body = self._bodies.pop(key, (-1, b""))
             if plane is None or plane.fleet._table is None or term != plane.fleet._table.term:
                 continue

@@ -11,7 +11,8 @@ from router.proxy import worker
 from tests.fleets import statements
 from tests.nights.faults import edited_in
 
-DELETED = "take(db, str(self._lease.me), await take(db, str(self._lease.me), heard))"
+FIRST = "[one.key for one in await take(db, str(self._lease.me), heard, waits)]"
+DELETED = f"take(db, str(self._lease.me), {FIRST}, waits)"
 FAULTS = {
     "a batch counted twice": (
         (
@@ -23,12 +24,12 @@ FAULTS = {
     "a batch deleted before it is booked": (
         (
             replicated.Replicated._take,
-            "batches = await take(db, str(self._lease.me), heard)",
+            "batches = await take(db, str(self._lease.me), heard, waits)",
             f"batches = await {DELETED}",
         ),
     ),
     "a batch deleted while a failure of it waits": (
-        (replicated.Replicated._take, "() if self._hears.waiting else self._done", "self._done"),
+        (replicated.Replicated._take, "self._hears.told", "self._hears.held"),
     ),
     "evidence of an earlier term counted": (
         (

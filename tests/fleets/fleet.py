@@ -21,6 +21,8 @@ from tests.fleets.story import KINDS, setup
 from tests.nights import policies
 from tests.nights.machine import Machine, Overrun
 
+IN_TURN = 5
+"""Routers whose callbacks follow one another, as on one machine; those of larger fleets overlap."""
 SILENCE_S = 4.0
 """The policy's ``control_silence``."""
 SETTLE_S = 30.0
@@ -91,6 +93,7 @@ class Fleet:
         self.seed, self.kept, self.log = seed, kept, log
         self.setup = story or setup(seed, replicas)
         self.machine = machine = FleetMachine(seed)
+        machine.at_once = max(replicas / IN_TURN, 1.0)
         self.skews = machine.skews = {}
         self.noise = random.Random(f"{seed}/noise")
         self.names = [f"r{n}" for n in range(self.setup.replicas)]

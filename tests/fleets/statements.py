@@ -170,19 +170,19 @@ def told(db, *values):
     }]  # fmt: skip
 
 
-def taken(db, holder, *done):
+def taken(db, holder, *keys):
     if not db.held(holder):
         return []
-    over = set(zip(*done, strict=True))
+    over, known = (set(zip(*part, strict=True)) for part in (keys[:3], keys[3:]))
     for key, row in list(db.batches.items()):
         if row[1] not in ("", holder) or key in over:
             del db.batches[key]
     for name, row in list(db.replicas.items()):
         if row[3] < db.now - exchange.FORGOTTEN_S:
             del db.replicas[name]
-    for row in db.batches.values():
-        row[1] = holder
-    found = sorted(db.batches, key=lambda key: key[1:])
+    found = sorted(db.batches.keys() - known, key=lambda key: key[1:])
+    for key in found:
+        db.batches[key][1] = holder
     return [(*key, db.batches[key][0], db.batches[key][2]) for key in found]
 
 

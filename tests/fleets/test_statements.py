@@ -70,7 +70,7 @@ def drawn(rnd, db):
     leads = rnd.choice(("", dict(zip(NAMES, HOLDERS, strict=True))[name]))
     address = leads, f"http://{name}", "here"
     told = list(db.batches)
-    done = rnd.sample(told, rnd.randrange(len(told) + 1)) if told else []
+    done, seen = (rnd.sample(told, rnd.randrange(len(told) + 1)) for _ in range(2))
     known = db.lease.get("leader", ("", 0))[1]
     return rnd.choice((
         (lease._TAKE, (holder, rnd.choice((0, 0, term)), 1.5)),
@@ -84,7 +84,8 @@ def drawn(rnd, db):
                           rnd.choice(("", exchange.TOLD, exchange.FAILED)),
                           rnd.randrange(3), rnd.randrange(3), *address)),
         (exchange._TELL, (name, boot, number, b"s", term, b"w", "", 0, 0, *address)),
-        (exchange._TAKE, (holder, *([key[at] for key in done] for at in range(3)))),
+        (exchange._TAKE, (holder, *([key[at] for key in part] for part in (done, seen)
+                                   for at in range(3)))),
         (exchange._REPLICAS, ()), (exchange._LEAVE, (name, boot)),
     ))  # fmt: skip
 

@@ -48,6 +48,8 @@ class Machine:
         self.inert = False
         """The night is over: whatever is finalised now has no effect."""
         self.steps = 0
+        self.at_once = 1.0
+        """Machines that this one stands for, which work at the same time."""
         self.timers = []
         """Heap of (when, number, handle), of all processes."""
         self.moved = True
@@ -107,7 +109,7 @@ class Machine:
                 chosen = runnable[0]
                 if len(runnable) > 1:
                     chosen = runnable[int(choose() * len(runnable))]
-                self.now += SWITCH_S
+                self.now += SWITCH_S / self.at_once
                 self._turn(chosen)
                 continue
             while timers and timers[0][2].cancelled_:
@@ -130,8 +132,8 @@ class Machine:
 
     def _turn(self, process):
         self.steps += 1
-        if self.steps > STEPS_MAX:
-            raise Overrun(f"{STEPS_MAX} callbacks, and it is only {self.now:.1f}")
+        if self.steps > STEPS_MAX * self.at_once:
+            raise Overrun(f"{self.steps} callbacks, and it is only {self.now:.1f}")
         if self.current is not process:
             self.current = process
             asyncio._set_running_loop(process)

@@ -44,16 +44,13 @@ class FailuresLast:
         """The last answer of each to each, which may come before the failure is told."""
         self._question: FailureQuestion | None = None
         """Of the failure that is told next."""
+        self.held = self.told = 0
+        """Reports that ever had to wait, and those of them that wait no more, in the same order."""
         self.pairs, self.sampled, self.traced = hears.pairs, hears.sampled, hears.traced
         self.noticed = hears.noticed
 
     def __repr__(self) -> str:
         return f"<FailuresLast {len(self._held)} reports wait for {len(self._open)} answers>"
-
-    @property
-    def waiting(self) -> bool:
-        """Whether something that was told is not heard yet."""
-        return bool(self._held)
 
     def ask(self, question: FailureQuestion) -> bool:
         """A candidate failed, and the report of it follows; whether this router must answer."""
@@ -87,6 +84,7 @@ class FailuresLast:
             one[1].cancel()
         while self._held and self._held[0][2] not in self._open:
             self._hears.report(*self._held.popleft()[:2])
+            self.told += 1
 
     def report(self, who: WorkerId, report: Report) -> None:
         """Now, unless it is of a failure or behind one."""
@@ -95,6 +93,7 @@ class FailuresLast:
             question, self._question = self._question, None
         if question is not None or any(one == who for one, _, _ in self._held):
             self._held.append((who, report, question))
+            self.held += 1
         else:
             self._hears.report(who, report)
 

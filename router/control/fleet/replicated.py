@@ -22,6 +22,7 @@ from router.control.state.postgres_exchange import (
     FAILED,
     SILENT_S,
     TOLD,
+    BatchKey,
     FailureQuestion,
     Replica,
     ReplicaBatch,
@@ -63,8 +64,8 @@ class Replicated:
         self._table: RoutingTable | None = None
         self._put = asyncio.Event()
         self._changed = asyncio.Event()
-        self._done: list[ReplicaBatch] = []
-        """Booked, and perhaps still there."""
+        self._still_there: dict[BatchKey, int] = {}
+        """Booked, and perhaps still there; how many reports had had to wait by then."""
         self._booked: dict[str, tuple[int, int]] = {}
         """The last boot of each replica and its last number, who spoke last behind all others."""
         self._others: dict[str, Replica] = {}
@@ -171,11 +172,16 @@ class Replicated:
         await tell(db, me, self._own.states(), rank=(2**62, 0), hint=telling.hinted(hint))
 
     async def _take(self, db: Any) -> None:
-        heard = () if self._hears.waiting else self._done  # what waits here is not lost with us
-        batches = await take(db, str(self._lease.me), heard)
-        self._done = batches
+        """What waits here stays there: it is not lost with us."""
+        booked, told = self._still_there, self._hears.told
+        heard = [one for one, held in booked.items() if held <= told]
+        waits = [one for one, held in booked.items() if held > told]
+        batches = await take(db, str(self._lease.me), heard, waits)
+        for one in heard:
+            del booked[one]
         for batch in batches:
             self._book(batch)
+            booked[batch.key] = self._hears.held
             await my_turn()
 
     def _book(self, batch: ReplicaBatch) -> None:

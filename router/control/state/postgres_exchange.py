@@ -98,6 +98,8 @@ FROM (SELECT 1) AS one LEFT JOIN rampway_lease l ON l.name = 'leader'
 _TAKE: Final = f"""
 WITH {_HELD}, done AS (
     SELECT * FROM unnest($2::text[], $3::bigint[], $4::bigint[]) AS d (replica, boot, number)
+), known AS (
+    SELECT * FROM unnest($5::text[], $6::bigint[], $7::bigint[]) AS k (replica, boot, number)
 ), gone AS (
     DELETE FROM rampway_batches b USING held
     WHERE b.taken NOT IN ('', $1) OR (b.replica, b.boot, b.number) IN (SELECT * FROM done)
@@ -106,7 +108,8 @@ WITH {_HELD}, done AS (
     WHERE r.seen < clock_timestamp() - {FORGOTTEN_S} * interval '1 s'
 ), got AS (
     UPDATE rampway_batches b SET taken = $1 FROM held
-    WHERE b.taken IN ('', $1) AND (b.replica, b.boot, b.number) NOT IN (SELECT * FROM done)
+    WHERE b.taken IN ('', $1) AND (b.replica, b.boot, b.number) NOT IN (
+        SELECT * FROM done UNION ALL SELECT * FROM known)
     RETURNING b.replica, b.boot, b.number, b.term, b.body
 )
 SELECT replica, boot, number, term, body FROM got ORDER BY boot, number
@@ -171,6 +174,10 @@ class WorkerRank(NamedTuple):
     generation: int
 
 
+BatchKey = tuple[str, int, int]
+"""Replica, boot and number."""
+
+
 class ReplicaBatch(NamedTuple):
     """What one replica told at once."""
 
@@ -180,6 +187,11 @@ class ReplicaBatch(NamedTuple):
     term: int
     """Of the table that it followed."""
     words: tuple[Word, ...]
+
+    @property
+    def key(self) -> BatchKey:
+        """Which one it is."""
+        return self.replica, self.boot, self.number
 
 
 class Replica(NamedTuple):
@@ -283,17 +295,22 @@ async def tell(
     return Heard(bool(row["mine"]), double, row["lives"], table, leader)
 
 
-async def take(db: Any, holder: str, done: Iterable[ReplicaBatch]) -> list[ReplicaBatch]:
-    """What is there for this leader, in the order of each replica; ``done`` is never asked again.
+async def take(
+    db: Any, holder: str, done: Iterable[BatchKey], known: Iterable[BatchKey] = ()
+) -> list[ReplicaBatch]:
+    """What is there for this leader, in the order of each replica. Nothing where it does not lead.
 
-    Nothing where it does not lead.
+    ``done`` is deleted; ``known`` stays for who leads after this one, and is not told again.
     """
-    columns = [list(column) for column in zip(*(one[:3] for one in done), strict=True)]
-    rows = await db.fetch(_TAKE, holder, *(columns or ([], [], [])))
+    rows = await db.fetch(_TAKE, holder, *_columns(done), *_columns(known))
     return [
         ReplicaBatch(replica, boot, number, term, _understood(_words.decode, body, ()))
         for replica, boot, number, term, body in rows
     ]
+
+
+def _columns(keys: Iterable[BatchKey]) -> list[list[Any]]:
+    return [list(column) for column in zip(*keys, strict=True)] or [[], [], []]
 
 
 async def replicas(db: Any) -> list[Replica]:

@@ -80,11 +80,11 @@ async def test_each_failure_waits_for_its_own_answers_and_behind_those_before_it
     for one in (HERE, "b"):
         last.answered(one, other)
     assert heard.reports == []
-    assert last.waiting
+    assert (last.held, last.told) == (2, 0)
     for one in (HERE, "b"):
         last.answered(one, ASKED)
     assert [who for who, _ in heard.reports] == [FIRST, SECOND]
-    assert not last.waiting
+    assert (last.held, last.told) == (2, 2)
 
 
 async def test_nobody_waits_where_there_is_no_other_router():
