@@ -139,8 +139,10 @@ class Opening:
         return True
 
     def _opened(self, connection: Connection) -> None:
-        pool = self.pool
+        pool, tls = self.pool, connection.endpoint.address.tls
         self._under_way -= 1
+        if tls:
+            pool.handshakes.ended(time.monotonic())
         if self.over:
             pool.release(connection)
         elif self.waiter in pool.opening:
@@ -148,8 +150,7 @@ class Opening:
         else:  # who waited has left
             self._give_back()
             pool.release(connection)
-        if connection.endpoint.address.tls:
-            pool.handshakes.ended(time.monotonic())
+        if tls:
             pool.serve()
 
     def hand_over(self, connection: Connection) -> None:
