@@ -81,12 +81,21 @@ STEPS = "{weight: 20%, hold: 1h}, {weight: 50%, hold: 1h}, {weight: 80%, hold: 1
 
 
 def until(condition, seconds=ANSWER_S, what="it"):
-    """What ``condition`` answers once that is true; fails after ``seconds`` and some patience."""
+    """What ``condition`` answers once that is true; fails after ``seconds`` and some patience.
+
+    A key that is not told yet is waited for as well: only at the end it is an error.
+    """
     deadline = time.monotonic() + seconds + PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+    while True:
+        missing = None
+        try:
+            if found := condition():
+                return found
+        except LookupError as error:
+            missing = error
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"{what} did not happen within {seconds} s") from missing
         time.sleep(0.01)
-    return found
 
 
 def call(url, method="GET", body=None, headers=None):
