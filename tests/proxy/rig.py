@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from router.core.wire.table import (
     TimeoutsEntry,
     VersionEntry,
 )
+from router.proxy import coin
 from router.proxy.plane import DataPlane, Listen
 from router.telemetry.recorder import Recorder
 
@@ -52,8 +54,12 @@ def rollout(stable, candidate, weight_bp, **fields):
     return route(version("v1", stable), version("v2", candidate), **(values | fields))
 
 
+SEED = 20_130_101
+"""Of what a plane draws: a share of 99.99 % is not missed in one run of ten thousand."""
+
+
 class Rig:
-    """``async with Rig(entry, ...) as rig``."""
+    """``async with Rig(entry, ...) as rig``; what it draws is the same in every run."""
 
     def __init__(self, *entries, limits=LIMITS, **table):
         self.entries = entries
@@ -74,6 +80,8 @@ class Rig:
         self.wakes += 1
 
     async def __aenter__(self):
+        random.seed(SEED)  # ids, nonces, users who have no key
+        coin._left[:] = [random.getrandbits(32) for _ in range(coin.BLOCK)]
         self.apply(*self.entries)
         await self.plane.start()
         return self
