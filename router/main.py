@@ -26,6 +26,7 @@ from router.admin.server import AdminServer
 from router.agent.command import EnvoyMissingError, envoy_left, folder_of, usable
 from router.agent.command import command as agent_command
 from router.config.check import LoadedPolicy, load
+from router.config.named_files import servable
 from router.config.problems import PolicyError
 from router.config.watch import POLL_INTERVAL_S, fingerprint
 from router.control.fleet.beginning import CommandLine, worker_command
@@ -82,7 +83,7 @@ async def run(
     if signals is None:
         asked.install()
     try:
-        loaded = await asyncio.to_thread(load, policy_path)
+        loaded = await asyncio.to_thread(lambda: servable(load(policy_path)))
     except PolicyError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_POLICY

@@ -15,7 +15,8 @@ from router.cli.say import echo
 from router.cli.seconds import parse_rate
 from router.cli.show import emit
 from router.config.check import LoadedPolicy, load, loads, statistics
-from router.config.problems import PolicyError, Problem, render
+from router.config.named_files import problems
+from router.config.problems import PolicyError, Problem, Severity, render
 from router.config.source import SIZE_BYTES_MAX
 from router.core.databases import POSTGRES_STORE, POSTGRES_URLS
 from router.core.policy.advice import advice
@@ -57,14 +58,14 @@ def run(
             found += error.problems
             failed = True
             continue
-        warnings = list(loaded.warnings)
+        warnings = [*loaded.warnings, *problems(loaded)]
         notes += [f"{path}: {note}" for note in advice(loaded.policy)]
         if traffic is not None:
             warnings += statistics(loaded, traffic.requests_per_s, traffic.stable_bad_rate)
             seen[str(path)] = _sights(loaded, traffic)
             notes += [f"{path}: {note}" for note in _single_instances(loaded)]
         notes += [f"{path}: {note}" for note in (*_unjudged(loaded), *_not_installed(loaded))]
-        failed |= strict and bool(warnings)
+        failed |= any(strict or one.severity is Severity.ERROR for one in warnings)
         found += warnings
         if output is Output.TABLE and not warnings:
             echo(f"{path}: ok")

@@ -23,6 +23,7 @@ from router.cli.parse import Argument
 from router.cli.say import echo
 from router.cli.show import columns, emit
 from router.config.check import load
+from router.config.named_files import servable
 from router.config.problems import PolicyError
 from router.control.state.errors import StoreDamaged
 from router.control.state.places import looked_at, shared
@@ -82,7 +83,7 @@ def _machine() -> Iterator[Symptom]:
 
 def _with_policy(link: AdminLink, path: Path) -> Iterator[Symptom]:
     try:
-        loaded = load(path)
+        loaded = servable(load(path))
     except PolicyError as error:
         yield Symptom(BAD, str(path), f"{len(error.problems)} problems; `rampway check {path}`")
         yield from _router(link)

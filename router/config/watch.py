@@ -14,6 +14,7 @@ from typing import NamedTuple, Self
 from router.config.check import LoadedPolicy, load
 from router.config.expand import FILE_BYTES_MAX, REFERENCE
 from router.config.files import read_at_most
+from router.config.named_files import digest, needed, servable
 from router.config.source import SIZE_BYTES_MAX
 
 POLL_INTERVAL_S = 1.0
@@ -78,12 +79,19 @@ class FileWatch:
         """The content of the last :meth:`load` came in one piece: by a rename, or by a symbolic
         link that leads elsewhere now."""
         self._place: Place | None = None
+        self._named: frozenset[str] = frozenset()
+        """Files without which the policy that was read last cannot be carried out."""
+        self._named_seen = digest(())
 
     def changed(self) -> bool:
-        """Whether the content differs from the one of the last call (true the first time)."""
-        now = fingerprint(self.path)
-        changed = now != self.seen
-        self.seen = now
+        """Whether the content differs from the one of the last call (true the first time).
+
+        That of the files which the policy needs is part of it: one that vanishes is told, and one
+        that comes back mends what was refused.
+        """
+        now = fingerprint(self.path), digest(self._named)
+        changed = now != (self.seen, self._named_seen)
+        self.seen, self._named_seen = now
         return changed
 
     def load(self) -> LoadedPolicy:
@@ -95,7 +103,10 @@ class FileWatch:
             self.renamed = False
         else:
             self.renamed = here.real != before.real or (here != before and renamed)
-        return load(self.path)
+        loaded = load(self.path)
+        self._named = needed(loaded.policy)
+        self._named_seen = digest(self._named)
+        return servable(loaded, begun=True)
 
     def __repr__(self) -> str:
         return f"<Watch {self.path} {self.seen[:12] or 'never looked'}>"

@@ -23,6 +23,7 @@ import msgspec
 from router.config.check import LoadedPolicy
 from router.config.files import read_at_most
 from router.config.masking import without_secrets
+from router.config.named_files import FilesMissing
 from router.config.problems import PolicyError
 from router.config.source import SIZE_BYTES_MAX
 from router.config.watch import POLL_INTERVAL_S, FileWatch
@@ -115,7 +116,7 @@ class PolicySource:
         async with self._one_at_a_time:
             try:
                 self._look_again = False
-                loaded = await self.load()
+                loaded = await (self._settled() if actor == "file" else self.load())
                 left_out = bool(self.ending(loaded.policy))
                 ends = left_out and self._watch.renamed
                 if left_out and not ends:
@@ -132,6 +133,14 @@ class PolicySource:
                 self._refused = loaded.document.text
                 self._rejected(str(error), error.problems)
                 raise
+
+    async def _settled(self) -> LoadedPolicy:
+        """As `load`; a certificate and its key are renewed one after the other."""
+        try:
+            return await self.load()
+        except FilesMissing:
+            await asyncio.sleep(POLL_INTERVAL_S)
+            return await self.load()
 
     async def _again(self, before: LoadedPolicy) -> tuple[LoadedPolicy, bool]:
         """The file a second later, and whether it is the same; else the next look sees to it."""
@@ -150,7 +159,7 @@ class PolicySource:
         """
         notes = self._adopt(loaded.policy, force=force, ends=ends)
         self._look_again = bool(self.ending(loaded.policy))
-        changed = loaded.digest != self.digest
+        changed = loaded.digest != self.digest or bool(self._report)
         self._began, self._last = self._began or loaded.policy, loaded.policy
         notes = (*notes, *self.also(loaded.policy))
         began = self._began

@@ -20,6 +20,7 @@ from router.upstream.handshakes import STUCK_S, UpstreamHandshakes
 from router.upstream.names import Names, literal
 from router.upstream.opening import Opening
 from router.upstream.sockets import Sockets
+from router.upstream.tls import keep_context
 from router.upstream.waiter import Unavailable, Waiter
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Pool(Keeper):
             self.names.follow(host, entry.lookup_s, self._moved)
         self._followed = hosts
         self._locate()
+        keep_context(entry)
         if changed_tls:  # what was verified by other rules carries no more requests
             self.close_idle()
         self.refresh()

@@ -22,8 +22,8 @@ from typing import BinaryIO, Final
 
 import xxhash
 
-MAGIC: Final = b"RAMPTAB1"
-HEAD: Final = struct.Struct("<8sdQQQ")
+from router.core.table_head import HEAD, MAGIC
+
 SLOT: Final = struct.Struct("<QQ")
 LENGTHS: Final = struct.Struct("<II")
 KEY_BYTES_MAX: Final = 1_024

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from router.core.wire.table import TlsEntry
+    from router.core.wire.table import TlsEntry, VersionEntry
 
 
 @lru_cache(maxsize=256)
@@ -20,5 +21,17 @@ def client_context(tls: TlsEntry) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if tls.cert_file:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
+        # Without a password OpenSSL would ask for that of an encrypted key at the terminal.
+        context.load_cert_chain(tls.cert_file, tls.key_file, password="")
     return context
+
+
+def keep_context(version: VersionEntry) -> None:
+    """Read the files that a version names before they are needed: then they may vanish.
+
+    What cannot be read fails each connection, which says so.
+    """
+    tls = version.tls
+    if (tls.ca_file or tls.cert_file) and any(one.tls for one in version.endpoints):
+        with suppress(OSError):
+            client_context(tls)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from pathlib import Path
 
+import certifi
 import pytest
 
 from router.control import watch
+from router.control.state.errors import PolicyRejected
 from router.control.told.announce import Announcer
 from router.control.watch import PolicySource
 from tests.clock import ManualClock
@@ -128,3 +131,58 @@ async def test_a_link_that_leads_elsewhere_is_believed_at_once(source, policy, t
     assert (await made.reload()).changed
     assert made._watch.renamed
     assert adopted.calls[-1] == (False, True)
+
+
+def with_ca(policy, ca):
+    """The policy, whose candidate's certificates are of an authority in a file."""
+    text = policy().replace("http://127.0.0.1:9002", "https://127.0.0.1:9002")
+    return text.replace("v2: {", f'v2: {{tls: {{ca: "{ca}"}}, ')
+
+
+async def test_a_policy_whose_file_is_not_there_is_refused_and_the_old_one_goes_on(
+    source, policy, tmp_path
+):
+    file, made, adopted = source
+    await made.reload()
+    file.write_text(with_ca(policy, tmp_path / "gone.pem"))
+    with pytest.raises(PolicyRejected, match=r"v2\.tls\.ca: expected the readable file"):
+        await made.reload()
+    assert len(adopted.calls) == 1
+    assert not made.ok
+    assert made.problems[0].path == "routes[0].versions.v2.tls.ca"
+    assert "working directory; no router starts without it" in made.problems[0].hint
+
+
+async def test_a_file_that_vanishes_is_told_and_one_that_comes_back_too(source, policy, tmp_path):
+    file, made, adopted = source
+    ca, told = tmp_path / "ca.pem", []
+    made._announcer.announce = lambda kind, _route, text, _data: told.append((kind, text))
+    ca.write_bytes(Path(certifi.where()).read_bytes())
+    file.write_text(with_ca(policy, ca))
+    await made.reload()
+    kept = ca.rename(tmp_path / "kept")
+    async with watched(made):
+        await until(lambda: len(told) == 2)
+        assert not made.ok
+        kept.rename(ca)
+        await until(lambda: len(told) == 3)
+    assert [kind for kind, _ in told] == ["policy", "problem", "policy"]
+    assert "v2.tls.ca: expected the readable file" in told[1][1]
+    assert made.ok
+    assert len(adopted.calls) == 2
+
+
+async def test_a_pair_that_is_renewed_one_file_after_the_other_is_no_problem(
+    source, policy, tmp_path, monkeypatch
+):
+    file, made, _ = source
+    ca, told = tmp_path / "ca.pem", []
+    file.write_text(with_ca(policy, ca))
+    made._announcer.announce = lambda kind, *_: told.append(kind)
+
+    async def renewed(_seconds):
+        ca.write_bytes(Path(certifi.where()).read_bytes())
+
+    monkeypatch.setattr(watch.asyncio, "sleep", renewed)
+    await made.reload(actor="file")
+    assert told == ["policy"]

@@ -155,11 +155,14 @@ async def test_tls_a_request_right_behind_the_handshake_and_a_drain(site, nurser
     assert await stuck[0].read() == b""
 
 
-async def test_tls_with_an_unusable_certificate_does_not_start(site, nursery):
+async def test_tls_with_an_unusable_certificate_does_not_start(site):
     top = 'tls: {certificate: "/nowhere/cert.pem", key: "/nowhere/key.pem"}'
-    life = nursery.start(site.write(top=top, rollout=None), wait=False)
-    await in_thread(life.process.wait, 10)
-    assert "No such file" in life.heard("cannot_start")["error"]
+    site.write(top=top, rollout=None)
+    life = site.start(wait=False)
+    assert await in_thread(life.process.wait, 20) == 2
+    said = life.log_file.read_text()
+    assert ": tls.certificate: expected the readable file /nowhere/cert.pem, got: No such" in said
+    assert ": tls.key: expected the readable file /nowhere/key.pem, got: No such file" in said
 
 
 class TlsService:
@@ -238,4 +241,35 @@ async def test_tls_towards_versions_is_verified_and_shows_a_certificate(site, nu
         assert await status("/other") == 502, "signed, but for another name"
         assert await status("/named") == 200
         assert (len(good.callers), len(other.callers)) == (1, 1)
+        await in_thread(router.terminate)
+
+
+async def test_tls_files_of_versions_that_are_gone(site, nursery, authority):
+    """No start and no reload without them; what runs goes on with what it has read, and says so."""
+    ca, service = site.folder / "models.pem", serving(authority, authority.signed("model"))
+    async with TlsService(service) as good:
+        text = ROUTES.format(
+            folder=site.folder, good=good.url, other=good.url, ca=ca, cert="CERT", key="KEY"
+        ).replace(', certificate: "CERT", key: "KEY"', "")
+        policy = site.write(text)
+        refused = nursery.start(policy, wait=False)
+        await in_thread(refused.process.wait, 10)
+        wrong = f"expected the readable file {ca}, got: No such file or directory"
+        sentence = f": routes[0].versions.v.tls.ca: {wrong}"
+        assert sentence in refused.log_file.read_text()
+
+        shutil.copy(authority.file, ca)
+        router = await in_thread(nursery.start, policy)
+        ca.unlink()
+        await in_thread(until, lambda: router.heard("policy_rejected"))
+        status, told = await in_thread(router.api, "/api/v1/reload", "POST", {})
+        assert status == 422
+        problem = told["problems"][0]
+        assert f": {problem['path']}: {problem['message']}" == sentence
+        assert (await ask(router.port, request("/good", b"")))[0] == 200, (
+            "read before it was needed"
+        )
+        assert router.api("/readyz")[0] == 200
+        shutil.copy(authority.file, ca)
+        assert (await in_thread(router.api, "/api/v1/reload", "POST", {}))[0] == 200
         await in_thread(router.terminate)

@@ -18,7 +18,9 @@ moved line is found even where it changes no decision.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import os
 import queue
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -242,6 +244,8 @@ class Writer:
         log.error("recording_failed", error=self.error)
 
     def _shift(self) -> None:
+        if self.file.is_dir():  # which a rename would put aside like an older file
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not self.file.exists() or not self.file.stat().st_size:
             return
         for number in range(self._keep, 0, -1):

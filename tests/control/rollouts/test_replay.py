@@ -255,6 +255,16 @@ def test_a_disk_that_fails_is_told_and_delays_nobody(tmp_path):
     assert "No such file" in writer.error
 
 
+def test_a_folder_is_not_put_aside_as_an_older_recording(tmp_path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    writer = Writer(folder, 1)
+    writer.put(b"x\n")
+    writer.close()
+    assert "Is a directory" in writer.error
+    assert [one.name for one in tmp_path.iterdir()] == ["models"]
+
+
 async def test_lines_that_were_lost_make_a_gap_and_a_new_beginning(recorded, monkeypatch):
     w = await recorded()
     await w.run(10, candidate=0.01, stable=0.01)
