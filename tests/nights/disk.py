@@ -175,6 +175,9 @@ class SimPath:
     def exists(self):
         return bool(self.disk.images) if self.name == "store.db" else self.name in self.disk.files
 
+    def is_dir(self):
+        return False
+
     def stat(self):
         class Found:
             st_size = len(
