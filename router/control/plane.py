@@ -401,6 +401,8 @@ class Plane(Parts):
         self.reconciler.abandon(source)
         for kept in (self.worker_connections, self.worker_lag_s):
             kept.pop(source, None)
+        for key in [key for key in self.loop_failures if key[0] == f"worker-{source}"]:
+            del self.loop_failures[key]
 
     # --- what the reconciler says ---------------------------------------------------------------
 

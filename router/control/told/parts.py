@@ -51,7 +51,7 @@ class Parts:
     lag_s: float
     """Largest delay of the loop since it was last told, seconds."""
     loop_failures: dict[tuple[str, str], int]
-    """What was raised in loops of the other processes, by process and loop."""
+    """What was raised in loops of workers that are there, by process and loop."""
     worker_lag_s: dict[int, float]
     worker_connections: dict[int, int]
 

@@ -27,6 +27,7 @@ from router.control.state.sqlite import SqliteStore
 from router.core.rollout.events import Abort, Pause, Promote, Resume, Retry, Rollback
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
+from router.core.wire.reporter import WorkerId
 from router.link.messages import PairReport, Report
 
 FAKE = Path(__file__).parents[1] / "fleet" / "fake_worker.py"
@@ -94,6 +95,30 @@ async def test_it_tells_everything_about_a_rollout(plane):
         c.rollout("x")
     with pytest.raises(UnknownRoute):
         await c.journal("x")
+
+
+async def test_what_failed_in_a_worker_is_forgotten_with_it(plane):
+    here, there = plane.fleet.states()[0].who, WorkerId("pod-b", 1, 0)
+    for who in (here, there):
+        plane.report(who, Report(failures={"sweep": 2}))
+
+    def problems():
+        return [one for one in plane.controller.health().problems if one.startswith("loop")]
+
+    assert [one.partition(" of ")[2] for one in problems()] == [
+        "worker-0: failed 2 times", "worker-1000: failed 2 times"
+    ]  # fmt: skip
+    plane.gone(there, "router pod-b is not heard any more")
+    assert problems() == ["loop sweep of worker-0: failed 2 times"]
+    plane.report(there, Report(failures={"sweep": 1}))
+    plane.report(there._replace(boot=2), Report(failures={"sweep": 3}))  # in its place
+    assert [one for one in problems() if "worker-10" in one] == [
+        "loop sweep of worker-1001: failed 3 times"
+    ]
+    plane.gone(here, "it ended")
+    text = await plane.controller.metrics_text()
+    assert "worker-0" not in "".join(problems())
+    assert 'rampway_loop_failures_total{process="worker-0",loop="sweep"} 2' in text
 
 
 async def test_a_command_is_answered_when_it_is_on_disk_and_in_every_worker(plane):
