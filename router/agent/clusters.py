@@ -13,6 +13,7 @@ from typing import Final
 from router.agent.naming import (
     COMPARER,
     GRPC,
+    OPTIONS,
     PLAIN,
     SPACE,
     TYPE,
@@ -25,7 +26,6 @@ from router.agent.naming import shadow as shadow_name
 from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.table import RouteEntry, VersionEntry
 
-_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _AGGREGATE: Final = "envoy.extensions.clusters.aggregate.v3.ClusterConfig"
 RETRIES_MAX: Final = 1_024
 """Second tries of one version at a time, where no rescue bounds them."""
@@ -78,7 +78,7 @@ def _cluster(
             "max_connections": version.connections, "max_requests": version.in_flight,
             "max_pending_requests": version.queue, "max_retries": RETRIES_MAX if retried else 0,
         }]},
-        "typed_extension_protocol_options": {_OPTIONS: _speaks(version, speech)},
+        "typed_extension_protocol_options": {OPTIONS: _speaks(version, speech)},
     }  # fmt: skip
     if named:
         made["dns_refresh_rate"] = duration(version.lookup_s)
@@ -93,7 +93,7 @@ def _speaks(version: VersionEntry, speech: str) -> EnvoyJson:
     if version.connection_age_s:
         bounds["max_connection_duration"] = duration(version.connection_age_s)
     return {
-        "@type": TYPE + _OPTIONS,
+        "@type": TYPE + OPTIONS,
         "common_http_protocol_options": bounds,
         "explicit_http_config": {options: {}},
     }

@@ -27,6 +27,7 @@ from router.telemetry.recorder import Recorder, unit_of
 
 if TYPE_CHECKING:
     from router.agent.routes import Placed
+    from router.agent.samples import ClaimedSample, SampleDesk
     from router.proxy.serving import ServedRoute, ServedVersion, Serving
     from router.telemetry.slices import Arm
     from router.upstream import Endpoint
@@ -45,7 +46,7 @@ STARTED, ENDED = "UpstreamPoolReady", "UpstreamEnd"
 class _Open:
     """An attempt under way, with its route."""
 
-    __slots__ = ("attempt", "nth", "request", "route", "since")
+    __slots__ = ("attempt", "nth", "request", "route", "sample", "since")
 
     def __init__(self, route: ServedRoute, attempt: Attempt, request: str, nth: int) -> None:
         self.route = route
@@ -55,14 +56,20 @@ class _Open:
         """Of the attempts at this request, counted from 1."""
         self.since = 0.0
         """When it ended, while a further one is awaited."""
+        self.sample: ClaimedSample | None = None
 
 
 class AttemptBook:
     """See the module. One event loop owns it."""
 
-    def __init__(self, recorder: Recorder, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, recorder: Recorder, clock: Callable[[], float] = monotonic,
+        samples: SampleDesk | None = None,
+    ) -> None:  # fmt: skip
         self.recorder = recorder
         self.clock = clock
+        self.samples = samples
+        """Who is told of draws, since their answers may be read."""
         self._routes: dict[str, OrderedDict[str, ServedRoute]] = {}
         """By name and mark."""
         self._open: OrderedDict[str, _Open] = OrderedDict()
@@ -148,6 +155,8 @@ class AttemptBook:
             if first is not None:
                 first.attempt.version.stats.rescued += 1
             made = _Open(route, self._drawn(route, version, record, second=nth > 1), request, nth)
+            if self.samples is not None and nth == 1:
+                made.sample = self.samples.drawn(route, made.attempt, record)
         made.attempt.endpoint = _endpoint(version, str(record.get("host")))
         self._open[key] = made
         if len(self._open) > OPEN_MAX:
@@ -242,6 +251,8 @@ class AttemptBook:
             attempt.version.pool.blame.observed(attempt.endpoint, bad, now)
         rescued = route.entry.rescue is not None and attempt.version is route.candidate
         replayed = bad and rescued and one.nth == 1
+        if one.sample is not None and self.samples is not None:
+            self.samples.ended(one.sample, outcome, now - attempt.since)
         attempt.end(outcome, attempt.since, size, now, excusable=replayed and alone(attempt))
         if replayed:
             one.since = now
@@ -282,15 +293,21 @@ class AttemptBook:
     def lost(self) -> None:
         """Records are missing: what is under way, and what was drawn with it, nobody knows."""
         for one in self._open.values():
+            self._forget_sample(one)
             one.attempt.arm = None
             one.attempt.end(Outcome.CLIENT_ABORT, one.attempt.since, 0, self.clock())
         for one in self._first.values():
             one.attempt.arm = None
+            self._forget_sample(one)
             if one.route.entry.rescue is None:
                 one.attempt.end(Outcome.CLIENT_ABORT, one.attempt.since, 0, self.clock())
         self._open.clear()
         self._first.clear()
         self.recorder.unknown()
+
+    def _forget_sample(self, one: _Open) -> None:
+        if one.sample is not None and self.samples is not None:
+            self.samples.lost(one.sample)
 
 
 def _endpoint(version: ServedVersion, host: str) -> Endpoint | None:

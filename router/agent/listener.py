@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from router.agent.filtering import STREAMS_MAX, telling
 from router.agent.naming import (
     DISCOVERY,
     LISTENER,
     MANAGER,
+    OPTIONS,
     RECORDS,
     ROUTER,
     ROUTES,
+    SAMPLES,
     SPACE,
     TYPE,
     EnvoyJson,
@@ -38,6 +41,8 @@ FIELDS: Final[dict[str, str]] = {
     "mark": f"%METADATA(ROUTE:{SPACE}:mark)%",
     "weight": f"%METADATA(ROUTE:{SPACE}:weight)%",
     "forced": f"%METADATA(ROUTE:{SPACE}:forced)%",
+    "sampled": f"%METADATA(ROUTE:{SPACE}:sampled)%",
+    "connection": "%CONNECTION_ID%",
     "version": f"%UPSTREAM_METADATA({SPACE}:version)%",
     "role": f"%UPSTREAM_METADATA({SPACE}:role)%",
     "of": f"%UPSTREAM_METADATA({SPACE}:route)%",
@@ -89,7 +94,7 @@ def listener(table: RoutingTable, host: str, port: int) -> EnvoyJson:
         "request_headers_timeout": duration(limits.header_timeout_s),
         "stream_idle_timeout": "0s",
         "rds": {"route_config_name": ROUTES, "config_source": _source()},
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
+        "http_filters": [telling(), {"name": "envoy.filters.http.router", "typed_config": {
             "@type": TYPE + ROUTER, "upstream_log": [records],
             "upstream_log_options": {"flush_upstream_log_on_upstream_stream": True},
             "suppress_envoy_headers": True,
@@ -117,6 +122,7 @@ def bootstrap(folder: Path, admin: Path) -> EnvoyJson:
         "dynamic_resources": {"lds_config": _source(), "cds_config": _source()},
         "static_resources": {"clusters": [
             _pipe(DISCOVERY, folder / "discovery"), _pipe(RECORDS, folder / "records"),
+            {**_pipe(SAMPLES, folder / "samples"), **_calls()},
         ]},
     }  # fmt: skip
 
@@ -126,6 +132,18 @@ def _pipe(name: str, path: Path) -> EnvoyJson:
     return {
         "name": name, "type": "STATIC", "connect_timeout": "1s",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [place]}]},
+    }  # fmt: skip
+
+
+def _calls() -> EnvoyJson:
+    """Of the cluster of samples: it speaks gRPC, and so many requests are told of at once."""
+    return {
+        "circuit_breakers": {"thresholds": [{
+            "max_requests": STREAMS_MAX, "max_pending_requests": STREAMS_MAX,
+        }]},
+        "typed_extension_protocol_options": {OPTIONS: {
+            "@type": TYPE + OPTIONS, "explicit_http_config": {"http2_protocol_options": {}},
+        }},
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ PLAIN, GRPC = "http", "grpc"
 
 
 ROUTER: Final = "envoy.extensions.filters.http.router.v3.Router"
+OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 MANAGER: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
@@ -48,6 +49,7 @@ def compared(entry: RouteEntry) -> bool:
 COMPARER: Final = "rampway/comparer"
 """The cluster of copies that are asked of both versions."""
 RECORDS: Final = "rampway/records"
+SAMPLES: Final = "rampway/samples"
 DISCOVERY: Final = "rampway/discovery"
 
 

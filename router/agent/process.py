@@ -25,8 +25,10 @@ from router.agent.command import EnvoyMissingError
 from router.agent.counting import AttemptBook
 from router.agent.envoy import Envoy, private
 from router.agent.offers import Offers
+from router.agent.samples import SampleDesk
 from router.agent.servers import Discovery, read_records
 from router.agent.shadows import Shadows
+from router.agent.streams import read_samples
 from router.agent.tables import TableOffers
 from router.control.fleet import processes
 from router.core.wire.succession import amended, outdated
@@ -43,6 +45,7 @@ from router.link.messages import (
     Publish,
     Report,
     ReportSoon,
+    SampleReport,
     TableRefused,
 )
 from router.link.socket import ORPHAN_GRACE_S, Link, open_link
@@ -81,7 +84,9 @@ class Agent:
         self.recorder = Recorder(
             self._urgent.wake, self._urgent.soon, source=index, first_slice=started
         )
-        self.counting = AttemptBook(self.recorder)
+        self.samples = SampleDesk(self.recorder)
+        self.recorder.samples_ready = self._many_samples
+        self.counting = AttemptBook(self.recorder, samples=self.samples)
         self.shadows = Shadows(index)
         self.pools = Pools()
         self.serving = Serving(RoutingTable(0), self.pools, self.recorder)
@@ -114,6 +119,7 @@ class Agent:
         self._take_over()
         await self.discovery.start(self.folder / "discovery")
         records = await read_records(self.folder / "records", self.counting.take, self._records)
+        samples = await read_samples(self.folder / "samples", self.samples)
         await self.envoy.start()
         await self.envoy.up()
         self.link = await open_link(link_fd, self._on_message, self._on_close)
@@ -129,6 +135,7 @@ class Agent:
         for job in jobs:
             job.cancel()
         records.close()
+        samples.close()
         self.report()
         self._send_pairs()
         self.link.close()
@@ -255,6 +262,7 @@ class Agent:
         await asyncio.sleep(SWEEP_S)
         self._lag_s = max(self._lag_s, time.monotonic() - began - SWEEP_S)
         self.counting.sweep()
+        self.samples.sweep()
 
     async def _cut(self) -> None:
         await asyncio.sleep(CUT_S)
@@ -322,6 +330,14 @@ class Agent:
             pairs, shed = self.shadows.take_pairs()
             if pairs or shed:
                 self.link.send(PairReport(pairs, shed))
+            if samples := self.recorder.take_samples():
+                self.link.send(SampleReport(samples))
+            self.samples.turn()
+
+    def _many_samples(self) -> None:
+        """Some of them now: all of a quarter of a second would hold a turn up."""
+        if not self._behind and self.link is not None:
+            self.link.send(SampleReport(self.recorder.take_samples(again=False)))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from router.agent.filtering import told, told_bp
 from router.agent.naming import (
     COMPARER,
     GRPC,
@@ -97,10 +98,11 @@ def _routes(mark: str, entry: RouteEntry) -> Iterator[EnvoyJson]:
 
 
 def _both(
-    entry: RouteEntry, match: MatchEntry, forced: int, told: EnvoyJson
+    entry: RouteEntry, match: MatchEntry, forced: int, mine: EnvoyJson
 ) -> Iterator[EnvoyJson]:
     """``forced``: the version, where nothing is drawn; else -1."""
-    told = {**told, "forced": 1} if forced >= 0 else told
+    mine = {**mine, "forced": 1} if forced >= 0 else mine
+    share_bp = told_bp(entry) if forced < 0 else 0
     for speech in (GRPC, PLAIN):
         matched = _match(match)
         if speech == GRPC:
@@ -108,7 +110,7 @@ def _both(
         made: EnvoyJson = {
             "match": matched,
             "route": {**_action(entry, speech), **_target(entry, forced, speech)},
-            "metadata": {"filter_metadata": {SPACE: told}},
+            "metadata": {"filter_metadata": {SPACE: mine}},
         }
         if entry.rescue is not None:
             made["request_body_buffer_limit"] = entry.rescue.buffer_bytes
@@ -118,7 +120,10 @@ def _both(
                            "value": f"%UPSTREAM_METADATA({SPACE}:version)%"},
                 "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
             }]  # fmt: skip
-        yield made
+        if share_bp:
+            yield told(made, share_bp)
+        if share_bp < FULL_BP:
+            yield made
 
 
 # --- who answers ----------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ class Discovery:
         app.router.add_post("/v3/discovery:{kind}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        _gone(path)
+        gone(path)
         await web.UnixSite(self._runner, str(path)).start()
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -72,7 +72,7 @@ class Discovery:
             await self._runner.cleanup()
 
 
-def _gone(path: Path) -> None:
+def gone(path: Path) -> None:
     """A former agent's socket; who is connected to it stays so."""
     path.unlink(missing_ok=True)
 
@@ -118,6 +118,6 @@ async def read_records(
     path: Path, take: Callable[[Record], None], here: set[asyncio.BaseTransport]
 ) -> asyncio.AbstractServer:
     """Take records; ``here`` are the connections. Raises OSError."""
-    _gone(path)
+    gone(path)
     loop = asyncio.get_running_loop()
     return await loop.create_unix_server(lambda: Records(take, here), str(path))

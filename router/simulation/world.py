@@ -57,7 +57,7 @@ _LOW_S = np.array([BOUNDS_S[0] ** 2 / BOUNDS_S[1], *BOUNDS_S])
 
 MADE: Final = frozenset(
     {
-        Need.ROWS, Need.COIN, Need.PAIRS, Need.OUTSIDE, Need.PREDICTIONS, Need.LABEL, Need.SCORE,
+        Need.ROWS, Need.COIN, Need.PAIRS, Need.OUTSIDE, Need.PREDICTIONS, Need.PIECES, Need.LABEL, Need.SCORE,
         Need.USAGE, Need.PRICES, Need.FED,
     }
 )  # fmt: skip

@@ -24,6 +24,8 @@ class Need(StrEnum):
     """Both versions' answers to the same request."""
     PREDICTIONS = "predictions"
     """Rows of live answers, read from sampled requests of both versions."""
+    PIECES = "pieces"
+    """When the pieces of live answers came."""
     LABEL = "label"
     """Which part of a prediction is the class that it says."""
     SCORE = "score"

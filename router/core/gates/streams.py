@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from router.core.evidence.shares import Means, ShareEvidence
 from router.core.gates.gate import GateContext
+from router.core.gates.needs import Need
 from router.core.gates.output import OutputGate, OutputPool, OutputState
 from router.core.gates.verdict import Counts, compared
 from router.core.quantities import BasisPoints, Seconds
@@ -113,6 +114,7 @@ class Streams(OutputGate):
     """LateAnswers for the first token and between tokens, of sampled live answers."""
 
     kind: ClassVar[str] = "streams"
+    needs: ClassVar[frozenset[Need]] = OutputGate.needs | {Need.PIECES}
 
     first_token: Annotated[Seconds, Field(gt=0)] | None = None
     """From a request's arrival to the first piece of its answer that says something, at most."""

@@ -52,8 +52,13 @@ _ROLLOUT: Final[dict[str, Callable[[RolloutPolicy], Any]]] = {
     "rescue.on": lambda rollout: rollout.rescue and "schema" in rollout.rescue.on,
     "rescue.excuse_payload": lambda rollout: rollout.rescue and rollout.rescue.excuse_payload,
 }
-_LIVE: Final = frozenset({Need.PREDICTIONS, Need.LABELS, Need.TRUTHS})
-"""Needs that are met by reading live answers, which pass Envoy unread."""
+_MISSING: Final[dict[Need, str]] = {
+    Need.LABELS: "puts no receipt into answers, by which {title} is told the truth",
+    Need.TRUTHS: "puts no receipt into answers, by which {title} is told the truth",
+    Need.PIECES: "does not time the pieces of answers, which {title} lives on",
+    Need.FED: "puts no mark into answers, by which {title} knows who uses them",
+}
+"""Needs of gates that answers through Envoy do not meet, and why: nothing is put into them."""
 
 
 def engine_carries(policy: Policy) -> Iterator[Finding]:
@@ -102,6 +107,7 @@ def _judged(at: KeyPath, rollout: RolloutPolicy) -> Iterator[Finding]:
     if any(step.mirror_users for step in rollout.plan().steps):
         yield Finding((*at, "strategy"), *_not_carried("mirror.unit: user"))
     for index, gate in enumerate(rollout.gates):
-        if _LIVE & set(gate.needs):
-            message = f"engine: envoy reads no live answers, which {gate.title} lives on"
+        why = next((said for need, said in _MISSING.items() if need in gate.needs), "")
+        if why:
+            message = f"engine: envoy {why.format(title=gate.title)}"
             yield Finding((*at, "gates", index), message, BUILT_IN)

@@ -133,6 +133,11 @@ PRODUCERS: dict[Need, Producer] = {
         "{title} can never be decided: no answer of live requests is read",
         "add predictions: {label: ..., score: ..., sample: 10%} to the route",
     ),
+    Need.PIECES: Producer(
+        _predictions,
+        "{title} can never be decided: no live answer is timed",
+        "add predictions: {sample: 10%} to the route",
+    ),
     Need.LABEL: Producer(
         _label,
         "{title} can never be decided: predictions says no label",
