@@ -12,9 +12,10 @@ bound                                     what is beyond it
 ========================================= =========================================================
 :data:`PASSAGES_A_TURN`                   is not read; Envoy keeps 256 at most and drops the others
 ``filtering.STREAMS_MAX`` at once         Envoy does not tell of it
-:data:`HELD_BYTES_MAX`, before it ended   its bodies are given up ("shed")
-``mirroring: {body_limit}`` of a rollout  its bodies are given up ("body")
-what a worker keeps for the link          as there (:mod:`router.telemetry.recorder`)
+:data:`HELD_BYTES_MAX`                    it is no sample
+what a worker keeps for the link          likewise (:meth:`Recorder.begin_sample`)
+:data:`CLAIMED_BYTES_MAX`                 bodies of a sample are given up ("shed")
+``mirroring: {body_limit}`` of a rollout  likewise ("body")
 ========================================= =========================================================
 """
 
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
 PASSAGES_A_TURN: Final = SAMPLES_MAX
 """Between two reports: as many as gates are told of."""
 HELD_BYTES_MAX: Final = 4_194_304
-"""Of bodies, and of messages that have begun, of all that has not ended."""
+"""Of messages that have begun, and of bodies that no record has claimed."""
+CLAIMED_BYTES_MAX: Final = 2 * SAMPLE_BYTES_MAX
+"""Of bodies of samples, with those that wait for the link; at half of it no more are claimed."""
 UNCLAIMED_MAX: Final = 1_024
 """Passages that no record has claimed."""
 LATE_S: Final = 2.0
@@ -191,18 +194,28 @@ class SampleDesk:
         if passage.cut:
             return
         body += piece
-        self.held += len(piece)
+        self._holds(passage, len(piece))
         if len(body) > passage.most:
             self._forget(passage, "body")
 
     def has_room(self, passage: Passage) -> bool:
         """Whether more of it is kept; if not, its bodies are given up."""
-        if self.held > HELD_BYTES_MAX:
+        if passage.sample is None:
+            full = self.held > HELD_BYTES_MAX
+        else:
+            full = self.recorder.sample_bytes > CLAIMED_BYTES_MAX
+        if full:
             self._forget(passage, "shed")
         return not passage.cut
 
+    def _holds(self, passage: Passage, more: int) -> None:
+        if passage.sample is None:
+            self.held += more
+        else:
+            self.recorder.sample_bytes += more
+
     def _forget(self, passage: Passage, why: str) -> None:
-        self.held -= passage.size
+        self._holds(passage, -passage.size)
         passage.cut = passage.cut or why
         passage.request, passage.answer = bytearray(), bytearray()
 
@@ -239,10 +252,12 @@ class SampleDesk:
             self._drop(passage)
             return None
         arm.sampled += 1
+        self.held -= passage.size
+        self.recorder.sample_bytes += passage.size
+        sample = passage.sample = ClaimedSample(route, attempt, arm, passage)
         passage.most = entry.mirror_limits.body_bytes
         if max(len(passage.request), len(passage.answer)) > passage.most:
             self._forget(passage, "body")
-        sample = passage.sample = ClaimedSample(route, attempt, arm, passage)
         self._claimed.add(sample)
         return sample
 
@@ -288,7 +303,12 @@ class SampleDesk:
         status = attempt.status if answered else 0
         if outcome is None:
             status = passage.status or 200
-        request, answer = self._bodies(passage, wanted=200 <= status < 300)
+        if not 200 <= status < 300:
+            self._forget(passage, passage.cut)
+        request, answer = bytes(passage.request), bytes(passage.answer)
+        passage.request, passage.answer = bytearray(), bytearray()
+        # Of what is told now, its bytes are given back with it: whatever comes is of nobody.
+        passage.sample = None
         target = head.get(b":path", b"")
         return Sampled(
             route=route.entry.name, version=attempt.version.name, revision=route.entry.revision,
@@ -304,21 +324,6 @@ class SampleDesk:
             answer_coding=_text(passage.answer_head, b"content-encoding"),
             payload=route.payload_at(target.partition(b"?")[0]), cut=passage.cut,
         )  # fmt: skip
-
-    def _bodies(self, passage: Passage, *, wanted: bool) -> tuple[bytes, bytes]:
-        """Of the request and of the answer, as far as there is room for them."""
-        recorder, size = self.recorder, passage.size
-        if wanted and recorder.sample_bytes + size > SAMPLE_BYTES_MAX:
-            self._forget(passage, "shed")
-        if passage.cut:
-            return b"", b""
-        request, answer = bytes(passage.request), bytes(passage.answer)
-        self._forget(passage, "told")
-        passage.cut = ""
-        if not wanted:
-            return b"", b""
-        recorder.sample_bytes += size
-        return request, answer
 
 
 def _segments(head: dict[bytes, bytes], route: ServedRoute) -> tuple[str, ...]:

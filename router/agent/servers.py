@@ -99,7 +99,15 @@ class Records(asyncio.Protocol):
             self._here.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
-        """Part of asyncio.Protocol: each record in turn; one that is none costs nobody else."""
+        """Part of asyncio.Protocol.
+
+        Envoy tells of a request's passing before its record: what both of them brought by now is
+        taken in that order, whichever was read first.
+        """
+        asyncio.get_running_loop().call_soon(self._read, data)
+
+    def _read(self, data: bytes) -> None:
+        """Each record in turn; one that is none costs nobody else."""
         try:
             self._unpacker.feed(data)
             for message in self._unpacker:
