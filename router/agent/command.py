@@ -41,8 +41,9 @@ def binary() -> Path:
 def usable() -> None:
     """Raises EnvoyMissingError where an agent could not start."""
     binary()
-    if find_spec("msgpack") is None:
-        raise EnvoyMissingError("engine: envoy needs msgpack, which the extra 'envoy' brings")
+    for package in ("h2", "msgpack"):
+        if find_spec(package) is None:
+            raise EnvoyMissingError(f"engine: envoy needs {package}, which the extra 'envoy' brings")
 
 
 def folder_of(store: Path) -> Path:

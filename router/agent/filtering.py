@@ -31,6 +31,8 @@ def told_bp(entry: RouteEntry) -> int:
     sampling = entry.sampling
     if sampling is None or not sampling.judged or not entry.evidence:
         return 0
+    if not entry.weights_bp[entry.stable]:
+        return 0  # nothing is drawn any more
     return -(-sampling.share_bp // _STEP_BP) * _STEP_BP
 
 

@@ -57,8 +57,8 @@ _LOW_S = np.array([BOUNDS_S[0] ** 2 / BOUNDS_S[1], *BOUNDS_S])
 
 MADE: Final = frozenset(
     {
-        Need.ROWS, Need.COIN, Need.PAIRS, Need.OUTSIDE, Need.PREDICTIONS, Need.PIECES, Need.LABEL, Need.SCORE,
-        Need.USAGE, Need.PRICES, Need.FED,
+        Need.ROWS, Need.COIN, Need.PAIRS, Need.OUTSIDE, Need.PREDICTIONS, Need.LABEL, Need.SCORE,
+        Need.USAGE, Need.PRICES, Need.FED, Need.PIECES,
     }
 )  # fmt: skip
 """What a simulated world makes of what gates live on; a gate that needs more is idle in it."""

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from router.agent.filtering import FILTER
 from router.agent.routes import Placed, both_hold, pieces, route_configuration, weight_bp
 from router.core.rollout.traffic import Draw
 from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.grpc_status import failing_calls, http_of
+from router.core.wire.sampled import SamplingEntry
 from router.core.wire.table import (
     MatchEntry,
     MatchKind,
@@ -176,3 +178,42 @@ def test_statuses_of_calls_in_the_words_of_http():
     assert http_of(99) == 500
     assert failing_calls((503,)) == (14,)
     assert failing_calls((429,)) == (8,)
+
+
+@pytest.mark.parametrize(
+    ("share_bp", "per_million"), [(50, 10_000), (1_000, 100_000), (1_001, 110_000), (10_000, None)]
+)
+def test_a_sampled_route_comes_first_and_takes_whole_per_cent(share_bp, per_million):
+    routes = routes_of(entry(sampling=SamplingEntry(share_bp)))["*"]
+    on = [one for one in routes if "typed_per_filter_config" in one]
+    assert routes[0] is on[0]
+    assert len(on) == 2  # of gRPC, and of everything else
+    assert len(routes) == (2 if per_million is None else 4)
+    for one in on:
+        share = one["match"].get("runtime_fraction", {}).get("default_value")
+        assert share == (per_million and {"numerator": per_million, "denominator": "MILLION"})
+        assert one["metadata"]["filter_metadata"]["rampway"]["sampled"] == 1
+        assert FILTER in one["typed_per_filter_config"]
+    for one in routes:
+        if one not in on:
+            assert "sampled" not in one["metadata"]["filter_metadata"]["rampway"]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        entry(),
+        replace(entry(sampling=SamplingEntry(1_000)), weights_bp=(0, 0, 10_000)),
+        replace(entry(sampling=SamplingEntry(1_000)), weights_bp=(0, 10_000, 0)),
+        entry(sampling=SamplingEntry(1_000, judged=False)),
+    ],
+)
+def test_where_no_gate_reads_a_draw_nothing_is_told_of(one):
+    assert not [made for made in routes_of(one)["*"] if "typed_per_filter_config" in made]
+
+
+def test_what_nobody_draws_is_not_told_of():
+    pinned = entry(sampling=SamplingEntry(10_000), pin=True, pinnable=(0, 1))
+    for one in routes_of(pinned)["*"]:
+        forced = one["metadata"]["filter_metadata"]["rampway"].get("forced")
+        assert bool(forced) != ("typed_per_filter_config" in one)

@@ -22,7 +22,11 @@ from tests.live.kit import ANSWER, SENT, Lab, Version
 from tests.protobuf import infer, predict, unframed
 from tests.reliability.whole import call, strict
 
-HERE = find_spec("msgpack") and (shutil.which("envoy") or Path(sys.executable).with_name("envoy"))
+HERE = (
+    find_spec("h2")
+    and find_spec("msgpack")
+    and (shutil.which("envoy") or Path(sys.executable).with_name("envoy"))
+)
 NEEDS_ENVOY = [
     pytest.mark.fleet,
     pytest.mark.skipif(

@@ -87,3 +87,30 @@ def test_the_built_in_plane_takes_all_of_that():
         rollout="",
     ).replace("engine: envoy", "engine: built-in")  # fmt: skip
     assert loads(text).policy.engine == "built-in"
+
+
+PREDICTS = """    payload: open_inference_v2
+    predictions: {label: p, score: y}
+    sticky: {header: X-User-Id}"""
+
+
+@pytest.mark.parametrize(
+    "gate", ["nulls: {}", "classes: {}", "scores: {}", "fairness: {by: {header: a}}"]
+)
+def test_gates_on_live_predictions_are_taken(gate):
+    assert said(route=PREDICTS, rollout=f"      gates: [error_rate, {{{gate}}}]") == []
+
+
+@pytest.mark.parametrize(
+    ("gate", "why"),
+    [
+        ("streams: {gap: 1s}", "does not time the pieces of answers"),
+        ("accuracy: {}", "puts no receipt into answers"),
+        ("business: {}", "puts no receipt into answers"),
+        ("cascade: {}", "puts no mark into answers"),
+    ],
+)
+def test_gates_that_need_something_in_answers_are_refused_with_the_reason(gate, why):
+    found = said(route=PREDICTS, rollout=f"      gates: [error_rate, {{{gate}}}]")
+    kind = gate.partition(":")[0]
+    assert any(why in message and kind in message for _, message, _ in found), found
