@@ -41,9 +41,9 @@ def binary() -> Path:
 def usable() -> None:
     """Raises EnvoyMissingError where an agent could not start."""
     binary()
-    for package in ("h2", "msgpack"):
-        if find_spec(package) is None:
-            raise EnvoyMissingError(f"engine: envoy needs {package}, which the extra 'envoy' brings")
+    for name in ("h2", "msgpack"):
+        if find_spec(name) is None:
+            raise EnvoyMissingError(f"engine: envoy needs {name}, which the extra 'envoy' brings")
 
 
 def folder_of(store: Path) -> Path:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from router.agent.naming import SAMPLES, TYPE, EnvoyJson
+from router.agent.naming import SAMPLES, SPACE, TYPE, EnvoyJson
 from router.agent.passing import CONNECTION
 from router.core.wire.table import RouteEntry
 from router.core.words import FULL_BP
@@ -51,18 +51,14 @@ def telling() -> EnvoyJson:
     }}  # fmt: skip
 
 
-def told(route: EnvoyJson, share_bp: int) -> EnvoyJson:
-    """The same route for a share of its requests, with the filter on."""
-    match, about = route["match"], route["metadata"]
-    assert isinstance(match, dict)  # noqa: S101 - as it was made
-    assert isinstance(about, dict)  # noqa: S101 - likewise
-    spaces = {name: {**values, "sampled": 1} for name, values in about["filter_metadata"].items()}
+def told(route: EnvoyJson, match: EnvoyJson, mine: EnvoyJson, share_bp: int) -> EnvoyJson:
+    """The same route for a share of its requests, with the filter on; ``mine``: our metadata."""
     per_million = share_bp * 1_000_000 // FULL_BP
     share = {"default_value": {"numerator": per_million, "denominator": "MILLION"}}
     return {
         **route,
         "match": match if share_bp >= FULL_BP else {**match, "runtime_fraction": share},
-        "metadata": {"filter_metadata": spaces},
+        "metadata": {"filter_metadata": {SPACE: {**mine, "sampled": 1}}},
         "typed_per_filter_config": {FILTER: {
             "@type": f"{TYPE}{_EXT_PROC}ExtProcPerRoute", "overrides": {},
         }},

@@ -19,7 +19,7 @@ _DOUBLE: Final = 2
 """The field of a ``google.protobuf.Value`` that is a number."""
 
 
-class Kind(IntEnum):
+class PassedKind(IntEnum):
     """What a message is about; the value is the number of its field."""
 
     ASKED = 2
@@ -36,7 +36,7 @@ _ATTRIBUTES: Final = 9
 class Passed(NamedTuple):
     """One message."""
 
-    kind: Kind
+    kind: PassedKind
     head: dict[bytes, bytes]
     """Of each header field the first line; of a body nothing."""
     body: bytes
@@ -50,14 +50,14 @@ def passed(message: bytes) -> Passed | None:
     """What one message says; None: nothing that is read here. Raises Unreadable."""
     reader = FieldReader()
     fields = reader.fields(message)
-    for kind in Kind:
+    for kind in PassedKind:
         for told in parts(fields, kind):
             inside = reader.fields(told)
-            if kind in {Kind.REQUEST_BODY, Kind.ANSWER_BODY}:
+            if kind in {PassedKind.REQUEST_BODY, PassedKind.ANSWER_BODY}:
                 body = b"".join(parts(inside, 1))
                 return Passed(kind, {}, body, bool(integer(inside, 2)), 0)
-            ended = kind >= Kind.REQUEST_TRAILERS or bool(integer(inside, 3))
-            connection = _connection(reader, fields) if kind is Kind.ASKED else 0
+            ended = kind >= PassedKind.REQUEST_TRAILERS or bool(integer(inside, 3))
+            connection = _connection(reader, fields) if kind is PassedKind.ASKED else 0
             return Passed(kind, _head(reader, inside), b"", ended, connection)
     return None
 

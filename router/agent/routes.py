@@ -121,7 +121,7 @@ def _both(
                 "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
             }]  # fmt: skip
         if share_bp:
-            yield told(made, share_bp)
+            yield told(made, matched, mine, share_bp)
         if share_bp < FULL_BP:
             yield made
 

@@ -15,7 +15,7 @@ bound                                     what is beyond it
 :data:`HELD_BYTES_MAX`                    it is no sample
 what a worker keeps for the link          likewise (:meth:`Recorder.begin_sample`)
 :data:`CLAIMED_BYTES_MAX`                 bodies of a sample are given up ("shed")
-``mirroring: {body_limit}`` of a rollout  likewise ("body")
+``mirroring: {body}`` of a rollout        likewise ("body")
 ========================================= =========================================================
 """
 
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from router.agent.filtering import told_bp
 from router.agent.outcomes import Record, number
-from router.agent.passing import Kind, Passed
+from router.agent.passing import Passed, PassedKind
 from router.core.wire.outcomes import Outcome
 from router.core.wire.receipt import Chosen
 from router.core.wire.sampled import TEXT_CHARS_MAX, Sampled
@@ -58,7 +58,7 @@ LATE_S: Final = 2.0
 _ANSWERED: Final = frozenset((Outcome.OK, Outcome.SERVER_ERROR))
 
 
-class Reader(Protocol):
+class SampleReader(Protocol):
     """A connection on which Envoy tells."""
 
     def pause(self) -> None:
@@ -71,13 +71,13 @@ class Reader(Protocol):
 class Passage:
     """What one request asked and was answered, as far as it is kept."""
 
-    __slots__ = ("answer", "answer_head", "begun", "cut", "ended", "key", "most", "request",
-                 "request_head", "sample")  # fmt: skip
+    __slots__ = ("answer", "answer_head", "asked_head", "begun", "cut", "ended", "key", "most",
+                 "request", "sample")  # fmt: skip
 
     def __init__(self, now: float) -> None:
         self.begun = now
         self.key = ""
-        self.request_head: dict[bytes, bytes] = {}
+        self.asked_head: dict[bytes, bytes] = {}
         self.answer_head: dict[bytes, bytes] = {}
         self.request, self.answer = bytearray(), bytearray()
         self.most = HELD_BYTES_MAX
@@ -121,7 +121,7 @@ class SampleDesk:
     def __init__(self, recorder: Recorder, clock: Callable[[], float] = monotonic) -> None:
         self.recorder = recorder
         self.clock = clock
-        self.readers: set[Reader] = set()
+        self.readers: set[SampleReader] = set()
         self.held = 0
         self._begun = 0
         """Since the last turn."""
@@ -159,17 +159,21 @@ class SampleDesk:
 
     def take(self, passage: Passage, told: Passed) -> bool:
         """One message about it; False: nothing more is wanted."""
-        if told.kind is Kind.ASKED:
+        if told.kind is PassedKind.ASKED:
             return self._asked(passage, told)
         if not passage.key:
             return False
-        if told.kind is Kind.ANSWERED:
+        if told.kind is PassedKind.ANSWERED:
             passage.answer_head = told.head
-        elif told.kind is Kind.REQUEST_BODY:
+        elif told.kind is PassedKind.REQUEST_BODY:
             self._keep(passage, passage.request, told.body)
-        elif told.kind is Kind.ANSWER_BODY:
+        elif told.kind is PassedKind.ANSWER_BODY:
             self._keep(passage, passage.answer, told.body)
-        if told.ended and told.kind not in {Kind.ASKED, Kind.REQUEST_BODY, Kind.REQUEST_TRAILERS}:
+        if told.ended and told.kind not in {
+            PassedKind.ASKED,
+            PassedKind.REQUEST_BODY,
+            PassedKind.REQUEST_TRAILERS,
+        }:
             passage.ended = True
         return self.has_room(passage)
 
@@ -178,7 +182,7 @@ class SampleDesk:
         if passage.key or not request:
             return False
         key = f"{request} {told.connection}"
-        passage.request_head = told.head
+        passage.asked_head = told.head
         passage.key = key
         if (other := self._unclaimed.pop(key, None)) is not None:
             # Two requests of one id on one connection: nobody knows whose record is whose.
@@ -296,7 +300,7 @@ class SampleDesk:
         self.recorder.sample(self._told(sample, passage, attempt))
 
     def _told(self, sample: ClaimedSample, passage: Passage, attempt: Attempt) -> Sampled:
-        route, arm, head = sample.route, sample.arm, passage.request_head
+        route, arm, head = sample.route, sample.arm, passage.asked_head
         outcome = sample.outcome
         answered = outcome in _ANSWERED
         # Without a word of its end it has the status it began with, so that it is in doubt.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.agent.passing import CONNECTION, Kind, passed
+from router.agent.passing import CONNECTION, PassedKind, passed
 from router.core.foreign import Unreadable
 from tests.protobuf import field, varint
 
@@ -26,15 +26,19 @@ def attributes(number, name=CONNECTION):
 def test_a_head_with_the_connection_of_its_client():
     said = field(2, head((":path", "/x"), ("x-a", "1"), ("x-a", "2"), ended=1)) + attributes(7.0)
     one = passed(said + field(10, 1))
-    assert (one.kind, one.ended, one.connection) == (Kind.ASKED, True, 7)
+    assert (one.kind, one.ended, one.connection) == (PassedKind.ASKED, True, 7)
     assert one.head == {b":path": b"/x", b"x-a": b"1"}
 
 
 def test_a_piece_of_a_body_and_trailers():
     piece = passed(field(5, field(1, b"abc") + field(2, 1)))
-    assert (piece.kind, piece.body, piece.ended) == (Kind.ANSWER_BODY, b"abc", True)
+    assert (piece.kind, piece.body, piece.ended) == (PassedKind.ANSWER_BODY, b"abc", True)
     end = passed(field(7, head(("grpc-status", "0"))))
-    assert (end.kind, end.ended, end.head) == (Kind.ANSWER_TRAILERS, True, {b"grpc-status": b"0"})
+    assert (end.kind, end.ended, end.head) == (
+        PassedKind.ANSWER_TRAILERS,
+        True,
+        {b"grpc-status": b"0"},
+    )
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0, 1e300])

@@ -7,7 +7,7 @@ import pytest
 
 import router.agent.samples as module
 from router.agent.counting import ENDED, STARTED, AttemptBook
-from router.agent.passing import Kind, Passed
+from router.agent.passing import Passed, PassedKind
 from router.agent.routes import Placed
 from router.agent.samples import HELD_BYTES_MAX, LATE_S, PASSAGES_A_TURN, SampleDesk
 from router.core.wire.outcomes import Outcome
@@ -34,15 +34,15 @@ class Passing(Scene):
         head = {b":path": path, b"x-request-id": f"r{name}".encode(), b"x-country": b"de"}
         passage = self.desk.begin()
         if passage is not None:
-            self.desk.take(passage, Passed(Kind.ASKED, head, b"", False, connection))
+            self.desk.take(passage, Passed(PassedKind.ASKED, head, b"", False, connection))
         return passage
 
     def answers(self, passage, body=b"said", status=200, *, asked=b"asked", ends=True):
         wanted = True
         for kind, head, data, ended in (
-            (Kind.REQUEST_BODY, {}, asked, True),
-            (Kind.ANSWERED, {b":status": str(status).encode()}, b"", False),
-            (Kind.ANSWER_BODY, {}, body, ends),
+            (PassedKind.REQUEST_BODY, {}, asked, True),
+            (PassedKind.ANSWERED, {b":status": str(status).encode()}, b"", False),
+            (PassedKind.ANSWER_BODY, {}, body, ends),
         ):
             wanted = wanted and self.desk.take(passage, Passed(kind, head, data, ended, 0))
         if ends or not wanted:
