@@ -30,6 +30,7 @@ class PassedKind(IntEnum):
     ANSWER_TRAILERS = 7
 
 
+ANSWERS: Final = (PassedKind.ANSWERED, PassedKind.ANSWER_BODY, PassedKind.ANSWER_TRAILERS)
 _ATTRIBUTES: Final = 9
 
 
