@@ -169,11 +169,7 @@ class SampleDesk:
             self._keep(passage, passage.request, told.body)
         elif told.kind is PassedKind.ANSWER_BODY:
             self._keep(passage, passage.answer, told.body)
-        if told.ended and told.kind not in {
-            PassedKind.ASKED,
-            PassedKind.REQUEST_BODY,
-            PassedKind.REQUEST_TRAILERS,
-        }:
+        if told.ended and told.kind in ANSWERS:
             passage.ended = True
         return self.has_room(passage)
 
