@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from router.agent.filtering import told_bp
 from router.agent.outcomes import Record, number
-from router.agent.passing import Passed, PassedKind
+from router.agent.passing import ANSWERS, Passed, PassedKind
 from router.core.wire.outcomes import Outcome
 from router.core.wire.receipt import Chosen
 from router.core.wire.sampled import TEXT_CHARS_MAX, Sampled
