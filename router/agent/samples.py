@@ -12,9 +12,9 @@ bound                                     what is beyond it
 ========================================= =========================================================
 :data:`PASSAGES_A_TURN`                   is not read; Envoy keeps 256 at most and drops the others
 ``filtering.STREAMS_MAX`` at once         Envoy does not tell of it
-:data:`HELD_BYTES_MAX`                    it is no sample
-what a worker keeps for the link          likewise (:meth:`Recorder.begin_sample`)
-:data:`CLAIMED_BYTES_MAX`                 bodies of a sample are given up ("shed")
+what a worker keeps for the link          is no sample (:meth:`Recorder.begin_sample`)
+:data:`HELD_BYTES_MAX`                    bodies are given up, and the sample is in doubt ("shed")
+:data:`CLAIMED_BYTES_MAX`                 likewise
 ``mirroring: {body}`` of a rollout        likewise ("body")
 ========================================= =========================================================
 """
