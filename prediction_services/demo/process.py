@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import ctypes
+import itertools
 import os
+import random
 import signal
 import socket
 import sys
@@ -13,8 +15,14 @@ from typing import Self
 
 from prediction_services.demo.admin import Admin
 
-READY_S = 30.0
+READY_S = 60.0
 """Deadline from start to ready."""
+
+DRAWN = range(20_000, 32_000)
+"""Ports below those that Linux gives to clients: none is given away before the router has it."""
+
+_draw = itertools.cycle(random.SystemRandom().sample(DRAWN, len(DRAWN)))
+"""In an order of this process, so that no two that are asked for are one."""
 
 STOP_S = 10.0
 """From SIGTERM to SIGKILL: a drain with its requests, and some air."""
@@ -129,13 +137,13 @@ class RouterProcess:
 
 
 def free_address(port: int = 0) -> str:
-    """`127.0.0.1:port` nobody listens on: the wanted one if free, else the kernel's choice."""
-    for wanted in (port, 0):
+    """`127.0.0.1:port` nobody listens on: the wanted one if free, else one of `DRAWN`."""
+    for wanted in itertools.chain([port] if port else [], itertools.islice(_draw, 100)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", wanted))
-                return f"127.0.0.1:{probe.getsockname()[1]}"
+                return f"127.0.0.1:{wanted}"
     raise RouterError("no free port on 127.0.0.1")
 
 

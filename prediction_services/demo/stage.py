@@ -38,7 +38,7 @@ class StageOptions:
         folder: for policy, state and logs; emptied of an earlier run.
         cache: of data and models.
         cast: the versions that are started.
-        port, admin_port: wanted ports of the router; 0 or a taken one: the kernel chooses.
+        port, admin_port: wanted ports of the router; 0 or a taken one: another is drawn.
         engine: what carries the traffic, `built-in` or `envoy`.
     """
 

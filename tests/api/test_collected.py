@@ -61,9 +61,10 @@ class Collector:
             if one.parent_span_id not in outside | {other.span_id for other in spans}
         ]  # fmt: skip
 
-    def kinds(self):
-        """Which spans there are of any trace."""
-        return {told(one)["rampway.span"] for spans in self.spans.values() for one in spans}
+    def kinds(self, *traces):
+        """Which spans there are of these traces; none named: of any."""
+        named = traces or tuple(self.spans)
+        return {told(one)["rampway.span"] for trace in named for one in self.spans[trace]}
 
 
 def told(span):
@@ -95,8 +96,7 @@ async def test_a_collector_gets_router_attempt_rescue_and_shadow(tmp_path):
             headers = {"traceparent": f"00-{TRACE_ID}-{PARENT}-01"}
             async with client.post(f"http://127.0.0.1:{lab.port}/r", json={}, headers=headers):
                 pass
-            await met(lambda: any(told(s)["rampway.span"] == "router"
-                                  for s in collector.spans[TRACE_ID]))  # fmt: skip
+            await met(lambda: collector.kinds(TRACE_ID) >= {"router", "attempt"})
             await met(lambda: exemplars_of(lab))
             collector.status = 503
             await met(lambda: "traces: answered 503" in str(health(lab)))

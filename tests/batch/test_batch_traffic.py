@@ -1,6 +1,7 @@
 """Batch traffic in a live router: the candidate gets more of it, a full queue sheds it first."""
 
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
@@ -10,7 +11,6 @@ import pytest
 
 from tests.batch.models import Model, ask
 from tests.live.kit import Lab
-from tests.reliability.whole import standing
 
 pytestmark = [pytest.mark.batch, pytest.mark.xdist_group("traffic")]
 
@@ -41,7 +41,7 @@ async def lab(tmp_path):
 async def serving(lab, v1, v2, steps, *, sticky="", bounds=""):
     lab.write(ROUTE.format(v1=v1.url, v2=v2.url, steps=steps, sticky=sticky, bounds=bounds))
     await lab.start()
-    await lab.until(lambda s: not standing(s))
+    await lab.begun()
 
 
 async def share(lab, bodies, fields=""):
@@ -82,7 +82,7 @@ async def test_a_user_s_batch_stays_where_it_is_and_nothing_of_0_percent_goes_ah
         await serving(lab, v1, v2, steps, sticky="sticky: {header: X-User-Id}")
         assert await share(lab, BODIES[:400], BATCH) == 0.0
         await lab.order("r", "promote", reason="by hand")
-        await lab.until(lambda s: s["weight_bp"] == 2_000)
+        await lab.in_force(lambda s: s["weight_bp"] == 2_000)
         got = await ask(lab.port, BODIES, fields=BATCH, per_s=2_000)
         of_user = {}
         for number, (_, said, _) in enumerate(got):
@@ -96,7 +96,8 @@ async def test_a_user_s_batch_stays_where_it_is_and_nothing_of_0_percent_goes_ah
 async def test_a_candidate_that_fails_batch_alone_is_taken_back(lab):
     async with Model() as v1, Model(lambda asked: (500, 0) if asked["x"] % 2 else 1) as v2:
         await serving(lab, v1, v2, "{weight: 1%, hold: 1h}")
-        asking = asyncio.create_task(ask(lab.port, BODIES * 4, fields=BATCH, per_s=600))
+        asked = itertools.cycle(BODIES)  # until it is taken back, however long that takes
+        asking = asyncio.create_task(ask(lab.port, asked, fields=BATCH, per_s=600))
         told = await lab.until("rolled_back")
         asking.cancel()
     assert "v2" in told["line"] or "candidate" in told["reason"]

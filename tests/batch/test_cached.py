@@ -9,7 +9,6 @@ import pytest
 
 from tests.batch.models import Model, ask
 from tests.live.kit import Lab
-from tests.reliability.whole import standing
 
 pytestmark = [pytest.mark.batch, pytest.mark.xdist_group("cached")]
 
@@ -54,7 +53,7 @@ async def test_no_answer_of_a_version_that_was_taken_back_with_two_workers(lab):
     async with Model(lambda _: 1) as v1, Model(lambda _: 2) as v2:
         lab.write(ROUTE.format(v1=v1.url, v2=v2.url), head="workers: 2\n")
         await lab.start()
-        await lab.until(lambda s: not standing(s))
+        await lab.begun()
         before = await ask(lab.port, asked * 30, per_s=2_000)
         assert min(versions(before).values()) > 300
         assert hits(before) > 800
@@ -77,7 +76,7 @@ async def test_a_candidate_that_fails_what_is_new_is_taken_back(lab):
     async with Model() as v1, Model(lambda asked: (500, 0) if asked["x"] % 3 else 1) as v2:
         lab.write(ROUTE.format(v1=v1.url, v2=v2.url))
         await lab.start()
-        await lab.until(lambda s: not standing(s))
+        await lab.begun()
 
         async def clients():
             while True:

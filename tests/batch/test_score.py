@@ -11,7 +11,6 @@ import pytest
 
 from tests.batch.models import Model, ask
 from tests.live.kit import Lab
-from tests.reliability.whole import standing
 
 pytestmark = [pytest.mark.batch, pytest.mark.xdist_group("score")]
 
@@ -104,7 +103,7 @@ async def test_ten_thousand_requests_go_byte_for_byte_and_are_judged_as_the_live
     async with Model() as v1, Model(partial(wrong_in, 100)) as v2:
         lab.write(routes(v1, v2))
         await lab.start()
-        await lab.until(lambda s: not standing(s))
+        await lab.begun()
         for first in range(0, 10_000, LOT):
             lot = bodies(10_000)[first : first + LOT]
             await ask(lab.port, lot, path="/r/p?a=1", fields=fields, at_once=24, per_s=1_000)
@@ -136,7 +135,7 @@ async def test_a_version_that_the_live_shadow_takes_back_fails_and_a_few_request
     async with Model() as v1, Model(partial(wrong_in, 4)) as v2:
         lab.write(routes(v1, v2))
         await lab.start()
-        await lab.until(lambda s: not standing(s))
+        await lab.begun()
         asking = asyncio.create_task(ask(lab.port, bodies(3_000)))
         live = await lab.until("rolled_back")
         await asking

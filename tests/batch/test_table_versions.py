@@ -10,7 +10,6 @@ import pytest
 from tests.batch.models import Model, ask
 from tests.bench.models import CASES, line, play
 from tests.live.kit import Lab
-from tests.reliability.whole import standing
 
 pytestmark = [pytest.mark.batch, pytest.mark.xdist_group("tables")]
 
@@ -68,7 +67,7 @@ async def table(lab, asked, says, *more):
 async def served(lab, model, strategy, gates):
     lab.write(ROUTE.format(v1=model.url, strategy=strategy, gates=gates))
     await lab.start()
-    await lab.until(lambda s: not standing(s))
+    await lab.begun()
 
 
 def bodies(asked):

@@ -6,7 +6,6 @@ import pytest
 
 from tests.batch.models import Model, ask
 from tests.live.kit import Lab
-from tests.reliability.whole import standing
 
 pytestmark = [pytest.mark.batch, pytest.mark.xdist_group("traffic")]
 
@@ -51,7 +50,7 @@ async def test_all_requests_of_a_chosen_user_are_copied_and_none_of_others(lab, 
     async with Model() as v1, Model(lambda asked: asked["x"] // USERS % 2) as v2:
         lab.write(ROUTE.format(v1=v1.url, v2=v2.url, share="40%", sticky=sticky))
         await lab.start()
-        await lab.until(lambda s: not standing(s))
+        await lab.begun()
         pinned = "X-Rampway-Pin: v1\r\n"
         await ask(lab.port, BODIES[:485], per_s=400)
         await ask(lab.port, BODIES[485:], per_s=400, fields=pinned)
@@ -77,7 +76,7 @@ async def test_all_requests_of_a_chosen_user_are_copied_and_none_of_others(lab, 
         assert (step["mirror_bp"], step["mirror_users"]) == (4_000, True)
         await lab.end()
         await lab.start()
-        await lab.until(lambda s: not standing(s))
+        await lab.begun()
         v2.asked = []
         await ask(lab.port, BODIES[:USERS], per_s=400)
         after = await lab.until(
@@ -99,6 +98,6 @@ async def test_0_percent_of_the_users_are_none(lab):
             )
         )
         await lab.start()
-        await lab.until(lambda s: not standing(s))
+        await lab.begun()
         await ask(lab.port, BODIES, per_s=1_000)
         assert (len(v1.asked), len(v2.asked)) == (970, 0)

@@ -19,10 +19,11 @@ from router.core.wire.table import StickyEntry, StickyKind
 from router.proxy.worker import more_files
 from router.telemetry.recorder import Recorder
 from tests.bench.evidence import entry
-from tests.bench.machine import Stage, free_port, memory_mb, settled
+from tests.bench.machine import Stage, memory_mb, settled
 from tests.bench.peers import start_rampway
 from tests.bench.rounds import measure, median
 from tests.bench.swap import quantiles
+from tests.ports import free_port
 
 ROUTES = (1, 10, 100, 1_000)
 VERSIONS = (2, 10, 50)

@@ -28,7 +28,7 @@ import aiohttp
 
 from prediction_services.demo.process import RouterProcess
 from tests.bench.decisions.tables import Table, written
-from tests.bench.machine import free_port
+from tests.ports import free_port
 
 RATE = 60.0
 GIVE_UP_S = 90.0

@@ -15,12 +15,6 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PROXY_CORE, LOAD_CORE = 0, 1
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def process_tree(pid):
     """``pid`` and all its descendants."""
     found = [pid]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hatch_build import compile_into
-from tests.bench.machine import HERE, LOAD_CORE, PROXY_CORE, compiled, free_port
+from tests.bench.machine import HERE, LOAD_CORE, PROXY_CORE, compiled
+from tests.ports import free_port
 from tests.reliability.certificates import Authority
 
 PAD = "a" * 198

@@ -25,7 +25,7 @@ from prediction_services.demo.process import RouterProcess
 from prediction_services.fleet import Fleet
 from prediction_services.load.generator import LoadGenerator
 from prediction_services.load.trips import invented_trips
-from tests.bench.machine import free_port
+from tests.ports import free_port
 
 POLICY = """\
 listen: 127.0.0.1:{port}
@@ -46,6 +46,7 @@ routes:
 GOOD_S = 3.0
 """Good traffic before the candidate turns bad."""
 GATES = "error_rate, guard"
+READY_S = 60.0
 GIVE_UP_S = 60.0
 
 
@@ -95,7 +96,7 @@ async def one_run(pair, kind, seed):
 
 
 async def ready(client, url, router):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and router.running:
         try:
             async with client.get(url) as answer:

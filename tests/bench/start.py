@@ -19,7 +19,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tests.bench.machine import cpu_s, free_port, memory_mb, process_tree, settled
+from tests.bench.machine import cpu_s, memory_mb, process_tree, settled
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 RAMPWAY = (sys.executable, "-m", "router")

@@ -23,8 +23,8 @@ from prediction_services.demo.process import RouterProcess
 from prediction_services.fleet import Fleet
 from prediction_services.load.generator import LoadGenerator
 from prediction_services.load.trips import invented_trips
-from tests.bench.machine import free_port
 from tests.bench.rollback import ready
+from tests.ports import free_port
 
 POLICY = """\
 listen: 127.0.0.1:{port}

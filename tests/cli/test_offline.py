@@ -24,6 +24,7 @@ from router.cli import VERBS
 from router.cli.app import run_of
 from router.config import load
 from tests.cli.conftest import rampway
+from tests.ports import free_port
 
 GOOD = """
 routes:
@@ -597,9 +598,7 @@ def test_judge_refuses_what_it_cannot_read(policy, tmp_path, more, said):
 
 
 def test_judge_answers_argo_and_flagger_while_it_reads(policy):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable, "-m", "router", "judge", "--policy", str(policy), "--weight", "10%",
         "--log", "-", "--serve", f"127.0.0.1:{port}",

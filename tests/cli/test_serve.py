@@ -29,8 +29,8 @@ routes:
       rescue: {{on: [5xx]}}
 """
 
-REQUESTS_MAX = 400
-"""At 20 % a candidate that always fails is caught after about twenty; this is far beyond."""
+WITHIN_S = 60
+"""What tells late from never: programs start, and the candidate is waited for."""
 
 
 async def upstream(status: int):
@@ -59,7 +59,7 @@ async def served(tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY.format(good=good_port, bad=bad_port, folder=tmp_path))
     process = await rampway("serve", str(policy), "--log", "json")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN_S):
         while b'"serving"' not in (line := await process.stdout.readline()):
             assert line, "the router ended before it served"
     found = re.search(rb'"listen": ?"([^"]+)".*"admin": ?"([^"]+)"', line)
@@ -67,7 +67,7 @@ async def served(tmp_path):
     yield f"http://{found[1].decode()}", found[2].decode(), process
     if process.returncode is None:
         process.send_signal(signal.SIGTERM)
-    await asyncio.wait_for(process.wait(), 20)
+    await asyncio.wait_for(process.wait(), WITHIN_S)
     await drained
     await good.cleanup()
     await bad.cleanup()
@@ -82,7 +82,7 @@ def names_of(pids: list[int]) -> list[str]:
 
 
 async def _ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
-    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    out, _ = await asyncio.wait_for(process.communicate(), WITHIN_S)
     return process.returncode, out.decode()
 
 
@@ -90,10 +90,10 @@ async def _ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
 async def test_a_failing_candidate_is_taken_back_and_explained(served):
     url, admin, process = served
     assert names_of(children(process.pid)) == ["rampway-worker"], "it was there from the start"
-    following = await rampway("status", "flights", "--admin", admin, "--timeout", "20s")
+    following = await rampway("status", "flights", "--admin", admin, "--timeout", f"{WITHIN_S}s")
     statuses = []
-    async with ClientSession() as client:
-        while following.returncode is None and len(statuses) < REQUESTS_MAX:
+    async with ClientSession() as client, asyncio.timeout(2 * WITHIN_S):
+        while following.returncode is None:
             async with client.get(f"{url}/v2/models/m/infer") as answer:
                 statuses.append(answer.status)
             await asyncio.sleep(0.005)
@@ -115,14 +115,14 @@ async def test_a_failing_candidate_is_taken_back_and_explained(served):
     assert retry_code == 0, "it is so already"
     await _replaced(url, process.pid)
     process.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert await asyncio.wait_for(process.wait(), WITHIN_S) == 0
 
 
 async def _replaced(url: str, control: int) -> None:
     """One that takes the place of the first worker is a program of its own, and answers."""
     (first,) = children(control)
     os.kill(first, signal.SIGKILL)
-    async with ClientSession() as client, asyncio.timeout(20):
+    async with ClientSession() as client, asyncio.timeout(WITHIN_S):
         while (now := children(control)) == [first] or not now:
             await asyncio.sleep(0.01)
         async with client.get(f"{url}/v2/models/m/infer") as answer:

@@ -136,26 +136,30 @@ def test_every_command_of_the_guide_works_as_printed(playground, tmp_path):
     process, output = playground
     ask, load, copy, status, fail, why, back = commands(output.read_text())
 
-    answer, _ = (asked := typed(ask, tmp_path)).communicate(timeout=20)
+    answer, _ = (asked := typed(ask, tmp_path)).communicate(timeout=GONE_S)
     assert asked.returncode == 0
     assert "200 OK" in answer
     assert "X-Rampway-Version: v2" in answer
 
-    running = typed(load, tmp_path)
-    assert typed(copy, tmp_path).wait(10) == 0
-    wait_until(lambda: "v3" in typed(why, tmp_path).communicate(timeout=20)[0], GONE_S, "v3 begins")
+    minute = "--seconds 60"
+    assert minute in load
+    running = typed(load.replace(minute, "--seconds 600"), tmp_path)  # a busy machine wants longer
+    assert typed(copy, tmp_path).wait(GONE_S) == 0
+    wait_until(
+        lambda: "v3" in typed(why, tmp_path).communicate(timeout=GONE_S)[0], GONE_S, "v3 begins"
+    )
     watching = typed(status, tmp_path)
-    assert typed(fail, tmp_path).wait(10) == 0
-    told, _ = watching.communicate(timeout=60)
-    reason, _ = typed(why, tmp_path).communicate(timeout=20)
+    assert typed(fail, tmp_path).wait(GONE_S) == 0
+    told, _ = watching.communicate(timeout=GONE_S)
+    reason, _ = typed(why, tmp_path).communicate(timeout=GONE_S)
     undone = typed(back, tmp_path)
-    said, _ = undone.communicate(timeout=20)
+    said, _ = undone.communicate(timeout=GONE_S)
     assert "v3" in told
     assert "decided" in reason
     assert undone.returncode in (0, 5), said  # 5: the evidence was faster
     assert running.poll() is None, running.communicate()[0]
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=20)
+    running.communicate(timeout=GONE_S)
     assert end(process, signal.SIGTERM) == 130
 
 

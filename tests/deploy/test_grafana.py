@@ -112,7 +112,7 @@ async def scraped(tmp_path):
             yield lab, port
 
 
-async def answered(port, still, seconds=40):
+async def answered(port, still, seconds=80):
     """Until each of these queries has found something; those that never did."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):

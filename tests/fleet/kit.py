@@ -249,7 +249,7 @@ async def called(folder):
 
 
 async def begun(lab, bp=5_000):
-    return await lab.until(lambda s: s["phase"] == "progressing" and s["weight_bp"] == bp)
+    return await lab.in_force(lambda s: s["phase"] == "progressing" and s["weight_bp"] == bp)
 
 
 async def metrics(life):

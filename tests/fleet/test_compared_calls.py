@@ -93,6 +93,7 @@ async def test_what_both_refuse_is_no_failure_of_the_shadow_and_what_it_alone_fa
 async def test_so_many_pairs_a_second_and_no_more_calls_to_stable_than_for_them(lab):
     lab.write(compared(SHADOW, more="mirroring: {per_second: 10}"))
     life = await lab.start()
+    await lab.in_force(lambda s: s["mirror_bp"] == 10_000)
     async with Callers(lab.port, per_s=200) as callers:
         began_s = time.monotonic()
         await some(callers, "v1", 400)

@@ -32,7 +32,7 @@ async def lab(tmp_path):
 
 
 async def begun(lab, *, step=1, bp=5_000):
-    return await lab.until(lambda s: s["phase"] == "progressing" and s["weight_bp"] == bp)
+    return await lab.in_force(lambda s: s["phase"] == "progressing" and s["weight_bp"] == bp)
 
 
 async def test_20000_users_keep_their_version_from_the_built_in_plane_into_envoy_and_up(tmp_path):

@@ -55,7 +55,7 @@ async def test_who_is_stopped_while_it_begins_to_lead_drains(
         a.signals.stop.set()
         assert await asyncio.wait_for(a.task, 60) == EXIT_OK
         await asyncio.wait_for(b.signals.stop.wait(), 60)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await asyncio.to_thread(server.sql, schemed(url)):
                 await asyncio.sleep(0.05)
         assert not under_way.done(), "it was killed, or answered by nobody"

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.install.serving import free, wait_ready
+from tests.install.serving import wait_ready
 from tests.install.shell import BUILDER, ROOT, run
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 
@@ -118,7 +119,7 @@ def test_it_routes(bare, tmp_path):
             version = f"http://127.0.0.1:{port}"
             run(bare / "bin/rampway", "init", version, version, cwd=tmp_path)
             policy = tmp_path / "rampway.yaml"
-            listen, admin = free(), free()
+            listen, admin = free_port(), free_port()
             text = policy.read_text().replace(":8080", f":{listen}").replace(":8081", f":{admin}")
             policy.write_text(text)
             run(bare / "bin/rampway", "check", policy, cwd=tmp_path)
@@ -133,9 +134,9 @@ def served(bare, policy, listen, admin, folder):
     ) as router:
         try:
             wait_ready(f"http://127.0.0.1:{admin}/readyz", router)
-            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/healthz", timeout=5) as health:
+            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/healthz", timeout=30) as health:
                 assert json.load(health)["ok"] is True
-            with urllib.request.urlopen(f"http://127.0.0.1:{listen}/", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{listen}/", timeout=30) as answer:
                 return answer.read().decode()
         finally:
             router.terminate()

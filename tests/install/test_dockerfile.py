@@ -7,8 +7,9 @@ import urllib.request
 import pytest
 
 from tests.install.dockerfile import built
-from tests.install.serving import free, wait_ready
+from tests.install.serving import wait_ready
 from tests.install.shell import ROOT, run
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
 
@@ -27,7 +28,7 @@ def test_the_command_is_the_compiled_one(image):
 
 def test_it_starts_with_its_own_command_and_is_healthy(image):
     """Endpoints are names of other containers, which nobody is here: alive all the same."""
-    listen, admin = free(), free()
+    listen, admin = free_port(), free_port()
     policy = image.root / "etc/rampway/rampway.yaml"
     text = image.here((ROOT / "deploy/policy/rampway.yaml").read_text())
     ports = {"0.0.0.0:8080": f"127.0.0.1:{listen}", ":8081": f":{admin}", "//v": "//127.0.0.1:9#"}
@@ -44,7 +45,7 @@ def test_it_starts_with_its_own_command_and_is_healthy(image):
             check = [part.replace(":8081", f":{admin}") for part in image.health]
             run(*check, env=image.env())
             metrics = f"http://127.0.0.1:{admin}/metrics"
-            with urllib.request.urlopen(metrics, timeout=5) as answer:
+            with urllib.request.urlopen(metrics, timeout=30) as answer:
                 assert b"process_resident_memory_bytes" in answer.read()
         finally:
             router.terminate()

@@ -14,7 +14,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from tests.reliability.whole import Router, call, until
+from tests.reliability.whole import Router, call, standing, until
 from tests.waiting import for_ever
 
 ANSWER = (
@@ -230,6 +230,17 @@ class Lab:
         except AssertionError as error:
             kept = {k: look.said.get(k) for k in ("phase", "step", "reason", "waits_for", "gates")}
             raise AssertionError(f"{error}: {json.dumps(kept, default=str)[:2000]}") from None
+
+    async def in_force(self, condition, route="r"):
+        """The same, and until every worker serves by the table that this is in."""
+        said = await self.until(condition, route)
+        ready = f"{self.lives[-1].admin}/readyz"
+        await asyncio.to_thread(until, lambda: call(ready)[0] == 200, what="a table in force")
+        return said
+
+    async def begun(self, route="r"):
+        """Until the rollout has traffic: a worker has reached its candidate."""
+        return await self.in_force(lambda s: not standing(s), route)
 
 
 def route(strategy, *, name="r", gates="[error_rate, guard]", more="", head="", endpoints="<v2>"):

@@ -207,7 +207,7 @@ def test_a_gate_catches_its_fault_and_says_so_everywhere(router, both, name):
     both[1].faults(**case.faults)
     live.ready(router, name)
     if GATES[case.kind].bets and case.kind != "latency":  # that waits for stable's past
-        assert evidence_of(router, name, case.kind) is not None
+        until(lambda: evidence_of(router, name, case.kind) is not None, what=f"{name}: a row")
     took = Asking(router, both, name, case).run()
     said = live.status(router, name)
     print(f"{name}: after {took} requests: {said['reason']}")

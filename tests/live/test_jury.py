@@ -20,8 +20,8 @@ STICKY = "sticky: {header: X-User}"
 HONEST = [f"127.0.0.{n}" for n in range(11, 40)]
 HOSTILE = "127.0.0.9"
 SPOILT = 40
-USERS = 800
-"""Made up at most: once it is taken back, none of them is the candidate's."""
+LOT = 100
+"""Users who are made up between two looks: taken back, it gets none of them."""
 
 
 class Poisoned(Version):
@@ -72,13 +72,20 @@ async def lab(tmp_path):
 
 
 async def attack(lab, path):
-    """Users are made up until one is the candidate's; that one fails."""
-    async with Client(lab, HOSTILE, path) as client:
-        spoilt = 0
-        for number in range(USERS):
-            if spoilt < SPOILT and await client.ask(f"made-up-{number}") == "v2":
+    """Users are made up until one is the candidate's; that one fails.
+
+    The brake leaves it a small share as soon as the first failures are told: how many users it
+    takes says how fast the machine is, so they come until enough are spoilt.
+    """
+    spoilt, number = 0, 0
+    async with Client(lab, HOSTILE, path) as client, asyncio.timeout(60):
+        while spoilt < SPOILT:
+            if await client.ask(f"made-up-{number}") == "v2":
                 await client.ask(f"made-up-{number}", "X-Poison: 1\r\n")
                 spoilt += 1
+            number += 1
+            if number % LOT == 0 and (await lab.status(path[1:]))["phase"] != "progressing":
+                return
 
 
 async def honest(lab, address, path):

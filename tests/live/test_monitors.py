@@ -204,8 +204,8 @@ def test_labels_that_move_for_equal_inputs_are_named_concept_drift(lab):
 
 @pytest.mark.parametrize("name", ["like", "unlike"])
 def test_a_training_file_is_compared_before_any_weight(lab, name):
+    until(lambda: "compared with" in status(lab, name)["waits_for"], what="what it waits for")
     assert status(lab, name)["weight_bp"] == 0
-    assert "compared with" in status(lab, name)["waits_for"]
     if name == "like":
         ask(lab, name, lambda: status(lab, name)["weight_bp"] > 0)
         assert monitors(lab, name)["alarms"] == []

@@ -59,14 +59,6 @@ def routes(name, strategy, gates):
     return ROUTE.format(name=name, strategy=strategy, gates=gates)
 
 
-async def phase(lab, route, wanted):
-    """Until its rollout is there; its status."""
-    async with asyncio.timeout(30):
-        while (told := await lab.get(f"/api/v1/rollouts/{route}"))["phase"] != wanted:
-            await asyncio.sleep(0.05)
-    return told
-
-
 async def more(server, number):
     """Until the first model was asked so many times more."""
     wanted = server.asked["a", False] + number
@@ -85,7 +77,7 @@ async def test_a_canary_shares_the_server_and_is_taken_back_from_it(lab):
                 await asyncio.sleep(0.05)
         assert server.asked["b", False] <= clients.of("v2") + 8
         server.broken = 500, b"{}"
-        told = await phase(lab, "chat", "rolled_back")
+        told = await lab.until("rolled_back", "chat")
         await more(server, 20)  # what was under way
         before = server.asked["b", False]
         await more(server, 50)
@@ -100,7 +92,7 @@ async def test_a_shadow_is_asked_the_same_in_its_own_name(lab):
     server = lab.versions["v1"]
     server.broken = 200, b'{"label": 0}'
     async with Clients(lab.port, ("/copied",), per_s=200) as clients:
-        told = await phase(lab, "copied", "rolled_back")
+        told = await lab.until("rolled_back", "copied")
         assert set(clients.answers) == {("/copied", 200, "v1")}
     assert set(server.asked) == {("a", False), ("b", True)}
     assert "disagreed with stable" in told["reason"]

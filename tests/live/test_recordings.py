@@ -13,7 +13,7 @@ import pytest
 from tests.cli.conftest import rampway
 from tests.live.kit import Clients, Lab, route
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]  # longer than its waits together
 
 RECORDED = "recording: {file: <folder>/rec, keep: 9}\n"
 SOON = "detect: {times: 100, points: 50%}\nanti_flap: {backoff: 0s}"
@@ -142,9 +142,11 @@ async def test_a_blue_green_that_is_switched_and_undone(lab):
     lab.write(route(strategy, more=SOON), RECORDED)
     await lab.start()
     async with Clients(lab.port):
+        await lab.begun()
         await time_passes(1)
         await lab.kill()
-        await lab.order("r", "switch", reason="now")
+        await lab.begun()
+        assert (await lab.order("r", "switch", reason="now"))[0] == 200
         await lab.until("baking")
         edited(lab)
         await time_passes(1)
@@ -174,8 +176,8 @@ async def test_an_experiment_whose_shares_follow_rewards(lab):
     head = 'sticky: {header: X-User-Id}\nfeedback: {secret: "only-an-example-1"}'
     lab.write(route(strategy, more=SOON, head=head), RECORDED)
     await lab.start()
-    async with Clients(lab.port) as clients:
-        for _ in range(40):
+    async with Clients(lab.port) as clients, asyncio.timeout(90):
+        while (await lab.status())["shares_bp"].get("v3", 0) <= 3_000:
             await asyncio.sleep(0.1)
             told, clients.receipts = clients.receipts, []
             rewards = [
@@ -236,6 +238,7 @@ async def test_rescued_requests_orders_and_a_worker_that_dies(lab):
     lab.write(route(strategy, more=more), RECORDED + "workers: 2\n")
     life = await lab.start()
     async with Clients(lab.port) as clients:
+        await lab.begun()
         for verb, fields in (
             ("pause", {}), ("resume", {}), ("set-weight", {"weight": "5%", "for": "1s"}),
             ("freeze", {"for": "1s"}), ("promote", {}), ("promote", {}),

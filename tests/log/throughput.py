@@ -17,7 +17,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from tests.bench.machine import cpu_s, free_port, wait_for_port
+from tests.bench.machine import cpu_s, wait_for_port
+from tests.ports import free_port
 from tests.reliability.whole import Router
 
 NGINX = """\

@@ -89,11 +89,12 @@ def test_a_version_that_is_down_stands_at_its_start_and_begins_by_itself_when_it
         rampway serve rampway.yaml 2> router.log &
         {until_listening(8080)}
         for i in $(seq 100); do ask; done | sort | uniq -c
+        until rampway get | grep -q 'refused'; do sleep 0.2; done
         rampway get; echo ---
         uvicorn model:app --port 9002 --log-level warning &
         until rampway get | grep -q 'v2 is ready'; do sleep 0.2; done
         for i in $(seq 200); do ask; done | sort | uniq -c
-        until rampway get | grep -q 'step [234] of 4'; do sleep 0.2; done
+        until rampway get | grep -q 'step [234] of 4'; do ask > /dev/null; sleep 0.1; done
         rampway get
         """,
     )

@@ -72,7 +72,7 @@ async def told(lab, route, version, what, **wanted):
     try:
         async with asyncio.timeout(30):
             while one != wanted:
-                one = (await lab.get(f"/api/v1/routes/{route}"))["versions"][version][what]
+                one = (await lab.get(f"/api/v1/routes/{route}"))["versions"][version].get(what)
                 await asyncio.sleep(0.1)
     except TimeoutError:
         assert one == wanted

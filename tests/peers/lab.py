@@ -235,7 +235,7 @@ class Lab:
     def pairs(self, way, candidate, number):
         """What comparing said, once so many copies have been read."""
         seen = {}
-        end = time.monotonic() + 30
+        end = time.monotonic() + START_S
         while time.monotonic() < end:
             views = self.api(f"/api/v1/rollouts/{way}/shadow")["versions"]
             seen = views.get(candidate, {})

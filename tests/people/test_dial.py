@@ -109,6 +109,7 @@ def test_a_live_dial_is_turned_and_taken_back(office):
     shown = turning.until_step(3)
     assert {item["reason"] for item in shown} == {"person"}
     assert all(item["said"] is None for item in shown), "a shadow is not shown to people"
+    one.router.in_force()
     one.ask("shown", 990)
 
     def beside():
@@ -132,6 +133,7 @@ def test_a_live_dial_is_turned_and_taken_back(office):
     until(taken_back, 30, "a rollback")
     print(f"taken back after {answered.count(200)} wrong answers, of which 30 % are audited")
     assert "agreement" in turning.status["reason"]
+    one.router.in_force()
     assert turning.round()[0] == [202] * 4, "people answer everything again"
     told = until(
         lambda: (of := one.standing()["versions"]["model"])["audit"]["overruled"] > 0 and of, 10,

@@ -43,6 +43,7 @@ def test_what_two_versions_answer_differently_is_asked_of_people(office, second,
     one = office(f"{{disagreement: {disagreement}}}", rollout=ROLLOUT,
                  versions=f'second: {{endpoints: ["{second}"]}}')  # fmt: skip
     until(lambda: status_of(one)["mirror_bp"] == 10_000, 30)
+    one.router.in_force()
     for number, distance in enumerate((990, 600, 10, 650)):
         code, body, headers = one.ask(f"r{number}", distance)
         assert (code, headers["X-Rampway-Review"]) == (200, None), "it goes out at once"

@@ -34,6 +34,7 @@ def test_held_answers_end_by_their_deadline_and_a_failing_model_is_people_s(offi
         return one.api("root", "/api/v1/rollouts/flights")[1]
 
     until(lambda: status()["weight_bp"] == 10_000, 30, "partial")
+    one.router.in_force()
     assert one.ask("sure", 990)[0] == 200
     asking = [one.later(f"held-{n}", 600) for n in range(20)]
     answered = [join() for join in asking]  # each within its own timeout
@@ -52,9 +53,11 @@ def test_held_answers_end_by_their_deadline_and_a_failing_model_is_people_s(offi
     until(taken_back, 90, "the model is taken back")
     assert {(code, version) for code, version, _ in seen} == {(202, "desk")}, "people have them all"
     assert "guard" in status()["reason"]
-    items = {item["request_id"]: item for item in one.claim("ann", 100)}
+    items = {}
+    while claimed := one.claim("ann", 100):  # a fast machine asks more than can be had at once
+        for item in claimed:
+            items[item["request_id"]] = item
+            assert one.answer("ann", item, True)[0] == 200
     assert {item["reason"] for name, item in items.items() if "failing" in name} == {"person"}
-    for item in items.values():
-        assert one.answer("ann", item, True)[0] == 200
     for place in (places[0], seen[0][2]):
         assert one.look(place)[:2] == (200, {"predictions": [{"late": True}]})

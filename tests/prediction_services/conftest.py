@@ -41,10 +41,10 @@ def serve():
 
 @pytest.fixture
 def until():
-    """`await until(condition)`: polls with a deadline of 10 s."""
+    """`await until(condition)`: polls with a deadline of 60 s."""
 
     async def wait(condition):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.005)
 

@@ -288,7 +288,7 @@ async def test_hang_fault_leaves_health_alone_and_ends_with_the_service(
         begun = asyncio.get_running_loop().time()
     with pytest.raises(aiohttp.ClientError):
         await hanging
-    assert asyncio.get_running_loop().time() - begun < 3
+    assert asyncio.get_running_loop().time() - begun < 9, "before its own time-out of 10 s"
 
 
 async def test_die_after_ends_the_process(client, serve, flight_id):

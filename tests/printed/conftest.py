@@ -21,7 +21,9 @@ from tests.printed.commands import ROOT
 VERSION_PORTS = (9001, 9002, 9003, 9004)
 ADMIN = "http://127.0.0.1:8081"
 PROXY = "http://127.0.0.1:8080"
-READY_S = 30
+READY_S = 60
+RUN_S = 100
+"""The longest that a command may take which ends by itself, on a busy machine."""
 MODEL = "/v2/models/flight-delay/infer"
 ASK = b'{"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [1.0]}]}'
 ANSWER = json.dumps(
@@ -119,7 +121,7 @@ class World:
             self.router.wait(READY_S)
             self.router = None
 
-    def run(self, text, within_s=60):
+    def run(self, text, within_s=RUN_S):
         """(output, exit code) of one line in bash; 124 where it was still running."""
         with subprocess.Popen(
             ["bash", "-c", text], cwd=self.folder, env=self.environment(), text=True,

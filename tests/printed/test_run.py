@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.printed.commands import ROOT, commands
+from tests.printed.conftest import RUN_S
 
 pytestmark = [pytest.mark.printed, pytest.mark.timeout(180)]
 
@@ -82,7 +83,7 @@ def test_it_runs_as_printed(printed, world):
             out, code = world.run(named(order, world))
             assert code == 0, f"{order}: {out}"
     stays = STAYS.search(printed.text)
-    out, code = world.run(named(printed.text, world), STAYS_S if stays else 60)
+    out, code = world.run(named(printed.text, world), STAYS_S if stays else RUN_S)
     print(out)
     assert code == (124 if stays else 0), out
     assert "Traceback" not in out

@@ -28,6 +28,8 @@ if os.environ.get("RAMPWAY_TEST_LOOP") == "uvloop":  # workers run on it; see te
 
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
+WITHIN_S = 20.0
+"""What tells late from never, on a machine that is busy with everything else."""
 LIMITS = ListenerLimits(header_timeout_s=0.4, body_timeout_s=0.4, keep_alive_s=5.0, drain_s=2.0)
 TIMEOUTS = TimeoutsEntry(connect_s=0.5, response_s=0.4, body_s=0.4)
 RESCUE = RescueEntry(statuses=(5,))
@@ -134,7 +136,7 @@ class Rig:
         finally:
             client.close()
 
-    async def settled(self, within_s=2.0):
+    async def settled(self, within_s=WITHIN_S):
         """Until no exchange and no copy is under way."""
         await until(lambda: not self.plane.exchanges and not self.plane.mirrors.active, within_s)
 
@@ -172,7 +174,7 @@ class Client:
     async def to(cls, port):
         return cls(*await asyncio.open_connection("127.0.0.1", port, limit=1 << 20))
 
-    async def ask(self, data=None, *, within_s=5.0, **fields):
+    async def ask(self, data=None, *, within_s=WITHIN_S, **fields):
         data = data if data is not None else request(**fields)
         self.writer.write(data)
         return await self.answer(within_s=within_s, to_head=data.startswith(b"HEAD"))
@@ -181,7 +183,7 @@ class Client:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def answer(self, *, within_s=5.0, to_head=False):
+    async def answer(self, *, within_s=WITHIN_S, to_head=False):
         """The next answer; status 0 when the connection ended instead."""
         async with asyncio.timeout(within_s):
             try:
@@ -222,7 +224,7 @@ class Client:
             while piece := await self.reader.read(65_536):
                 yield piece
 
-    async def ended(self, within_s=3.0):
+    async def ended(self, within_s=WITHIN_S):
         """What else comes before the router closes."""
         async with asyncio.timeout(within_s):
             try:
@@ -234,7 +236,7 @@ class Client:
         self.writer.transport.abort()
 
 
-async def until(condition, within_s=2.0):
+async def until(condition, within_s=WITHIN_S):
     """Poll with a deadline; fails with the condition's source line in the trace."""
     end = time.monotonic() + within_s
     while not condition():

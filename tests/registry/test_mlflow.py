@@ -97,7 +97,7 @@ class Mlflow:
 
 
 async def until_aliases(world, mlflow, expected):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (seen := await mlflow.aliases()) != expected:
         assert time.monotonic() < deadline, (seen, expected, said(world))
         await world.run(0.25, tick=0.25)

@@ -208,7 +208,6 @@ async def test_r45_a_name_of_this_machine_is_connected_to():
     assert await addresses("127.0.0.1") == ("127.0.0.1",)
 
 
-@pytest.mark.slow
 def _is_closed(client):
     try:
         return client.recv(1) == b""
@@ -216,6 +215,7 @@ def _is_closed(client):
         return True
 
 
+@pytest.mark.slow
 def test_slow_heads_hold_the_admin_listener_up_for_nobody(router):
     """R29's shape on the admin port: of connections without a whole head the oldest give way."""
     port = int(router.admin.rpartition(":")[2])

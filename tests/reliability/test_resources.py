@@ -359,8 +359,9 @@ async def test_r33_too_many_connections_are_told_so():
         refused = await worker.ask(body=b"x")
         assert (refused.status, refused.headers[b"retry-after"]) == (503, b"1")
         inside.pop().close()
-        await asyncio.sleep(0.1)
-        assert (await worker.ask(body=b"x")).status == 200
+        async with asyncio.timeout(promised(1.0)):
+            while (await worker.ask(body=b"x")).status != 200:
+                await asyncio.sleep(0.02)
         for client in inside:
             client.close()
 
@@ -412,7 +413,7 @@ async def test_slow_requests_of_a_busy_candidate_are_reported_together():
 async def test_a_worker_reports_four_times_a_second():
     async with Scripted(echo) as stable, Process(route(version("v1", stable))) as worker:
         seen = len(worker.reports)
-        await until(lambda: len(worker.reports) - seen >= 2, 1.1)
+        await until(lambda: len(worker.reports) - seen >= 2, promised(1.1))
 
 
 IDLE_FOR_LONG = "from router.proxy import plane, worker; plane.DRAIN_IDLE_S = 30.0; worker.main()"
@@ -452,8 +453,8 @@ async def test_r48_what_a_callback_raises_is_one_line_of_the_log():
         "w.main()"
     )
     async with Process(route(version("v1", closed_port())), code=code) as worker:
-        await asyncio.sleep(0.2)
-    first, *_ = map(json.loads, worker.stderr.splitlines())
+        async with asyncio.timeout(20):
+            first = json.loads(await worker.child.stderr.readline())
     assert (first["event"], first["level"]) == ("worker_error", "error")
     assert first["error"] == "KeyError('\\x1b[31m')"
     assert first["stack"][-1].endswith(" slip")
@@ -461,7 +462,7 @@ async def test_r48_what_a_callback_raises_is_one_line_of_the_log():
 
 async def test_an_orphan_serves_on_for_its_grace():
     code = (
-        "import router.proxy.worker as w; w.ORPHAN_GRACE_S = 0.6\n"
+        "import router.proxy.worker as w; w.ORPHAN_GRACE_S = 1.5\n"
         "from router.proxy.worker import main; main()"
     )
     async with (
@@ -473,7 +474,7 @@ async def test_an_orphan_serves_on_for_its_grace():
         await asyncio.sleep(0.2)
         assert (await worker.ask(body=b"x")).status == 200
         assert await asyncio.wait_for(worker.child.wait(), 15) == 0
-        assert time.monotonic() - began > 0.6
+        assert time.monotonic() - began > 1.5
 
 
 async def test_r5_a_new_table_is_in_force_with_its_acknowledgement():

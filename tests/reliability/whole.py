@@ -242,6 +242,10 @@ class Router:
             time.sleep(0.02)
         return said["revision"], said["phase"], said["step"], said["weight_bp"]
 
+    def in_force(self):
+        """Wait until every worker serves by the newest table."""
+        until(lambda: self.api("/readyz")[0] == 200, what="a table in force")
+
     def workers(self):
         return [one["pid"] for one in self.api("/healthz")[1]["workers"]]
 
