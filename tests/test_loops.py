@@ -111,7 +111,7 @@ async def test_a_turn_that_waits_for_nothing_does_not_hold_the_loop():
         pass
 
     task = loops.background("test", loops.forever("test", turn))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.sleep(0.01)
     task.cancel()
 
@@ -405,12 +405,12 @@ async def test_a_writer_that_has_ended_is_a_failure_of_the_store_at_once(tmp_pat
     await store.open()
     first, second = store.commit(Change(1.0)), store.commit(Change(1.0))
     with pytest.raises(StoreUnavailable, match="the writer has ended"):
-        await asyncio.wait_for(second, 5)
+        await asyncio.wait_for(second, 30)
     with pytest.raises(StoreUnavailable, match="the writer has ended"):
-        await asyncio.wait_for(first, 5)
+        await asyncio.wait_for(first, 30)
     with pytest.raises(StoreUnavailable, match="the writer has ended"):
         await store.commit(Change(1.0))
-    await asyncio.wait_for(store.close(), 5)
+    await asyncio.wait_for(store.close(), 30)
 
 
 def test_a_line_that_cannot_be_recorded_costs_that_line(tmp_path, monkeypatch):
@@ -592,7 +592,7 @@ async def test_who_is_cancelled_in_the_turnstile_stops_nobody():
     stays = loops.awaited(loops.my_turn())
     await asyncio.sleep(0)
     gone.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stays
         await loops.my_turn()
 
@@ -603,5 +603,5 @@ async def test_a_part_that_raises_stops_no_other():
 
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     loops.in_turn(wrong)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await loops.my_turn()

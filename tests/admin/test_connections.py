@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from router.admin import bodies, connections, server
 from router.core.policy.server import Admin
 from tests.admin.conftest import SECRETS, TOKENS, running
+from tests.reliability.whole import promised
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ async def quick(monkeypatch):
 
 async def _closed_after(reader):
     began = time.monotonic()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         rest = await reader.read()
     return rest, time.monotonic() - began
 
@@ -37,20 +38,21 @@ async def test_a_head_that_never_ends_is_cut(quick, sent):
     writer.write(sent)
     rest, took_s = await _closed_after(reader)
     assert rest == b""
-    assert 0.1 < took_s < 2
+    assert 0.1 < took_s < promised(2)
     writer.close()
 
 
-async def test_a_kept_connection_has_the_same_time_for_its_next_head(quick):
+async def test_a_kept_connection_has_the_same_time_for_its_next_head(quick, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_S", 1.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", quick.server.port)
     for _ in range(4):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b" 200 " in await reader.readline()
         await reader.readuntil(b"}")
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
     writer.write(b"GET /hea")
     rest, took_s = await _closed_after(reader)
-    assert (rest, took_s < 2) == (b"", True)
+    assert (rest, took_s < promised(2)) == (b"", True)
     writer.close()
 
 
@@ -67,7 +69,7 @@ async def test_a_body_that_never_comes_is_408(quick):
         b"POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Content-Length: 20\r\n\r\n{"
     )
-    assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), 30)
     writer.close()
 
 
@@ -122,11 +124,11 @@ async def test_the_oldest_stranger_without_a_head_gives_way_and_who_is_known_nev
         held = await _held(port, 9)
         for reader, _ in held[:4]:
             with contextlib.suppress(ConnectionResetError):
-                assert await asyncio.wait_for(reader.read(), 5) == b""
+                assert await asyncio.wait_for(reader.read(), 30) == b""
         assert not any(reader.at_eof() for reader, _ in held[4:])
         await mine[0].readuntil(b"}")
         mine[1].write(known)
-        assert b" 200 " in await asyncio.wait_for(mine[0].readline(), 5)
+        assert b" 200 " in await asyncio.wait_for(mine[0].readline(), 30)
         for _, writer in (*held, mine):
             writer.close()
 
@@ -161,10 +163,10 @@ async def test_who_has_gone_waits_for_nothing():
 
         site.controller.command = never
         [(_, writer)] = await _held(site.server.port, 1, ORDER + b'\r\n{"dry_run":false}')
-        await asyncio.wait_for(entered.wait(), 5)
+        await asyncio.wait_for(entered.wait(), 30)
         writer.close()
-        await asyncio.wait_for(left.wait(), 5)
-        async with asyncio.timeout(5):
+        await asyncio.wait_for(left.wait(), 30)
+        async with asyncio.timeout(30):
             while site.server._connections.open:
                 await asyncio.sleep(0.01)
 

@@ -34,7 +34,7 @@ class End:
         self.news.set()
 
     async def until(self, condition):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition(self):
                 self.news.clear()
                 await self.news.wait()

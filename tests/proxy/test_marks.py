@@ -77,7 +77,7 @@ class Whole:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.plane.port)
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         writer.write(f"GET {path} HTTP/1.1\r\nHost: h\r\n{lines}\r\n".encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
         writer.close()
         return dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)

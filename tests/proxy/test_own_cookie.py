@@ -18,7 +18,7 @@ async def raw(rig):
     """One answer as it came, with what came before it."""
     client = await rig.client()
     await client.send(request(method="GET", headers=["Connection: close"]))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         data = await client.reader.read(-1)
     client.close()
     return data

@@ -12,7 +12,7 @@ from router.core.wire.protection import QuotaEntry
 from router.core.wire.table import StickyEntry, StickyKind
 from router.proxy.quota import grouped
 from tests.proxy.process import Process
-from tests.proxy.rig import Rig, request, rollout
+from tests.proxy.rig import Rig, request, rollout, until
 from tests.proxy.scripted import Scripted, answers, ok
 
 HOUR_NS = 3_600 * 10**9
@@ -158,9 +158,7 @@ async def test_pipelined_requests_wait_with_their_connection_and_closing_ends_it
         assert got == [200] * 5 + [429] * 7
         await client.send(of("a") * 3)
         client.close()
-        await asyncio.sleep(0.2)
-        assert not rig.plane.resting
-        assert not rig.plane.connections
+        await until(lambda: not rig.plane.resting and not rig.plane.connections)
 
 
 async def test_a_worker_begins_without_an_area_and_makes_its_own():

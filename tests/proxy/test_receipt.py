@@ -72,7 +72,7 @@ async def ask(plane, count=1, **headers):
     found = []
     for _ in range(count):
         writer.write(f"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n{lines}\r\n".encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
         fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
         text = fields.get("X-Rampway-Receipt")
@@ -125,7 +125,7 @@ async def test_without_feedback_there_are_none(serve):
 async def test_a_mirrored_request_and_its_receipt_are_found_by_one_number(serve):
     plane = await serve(weights=(FULL_BP, 0, 0), mirrors=(Mirror(1, FULL_BP),))
     receipts = await ask(plane, 20)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while plane.mirrors.active:
             await asyncio.sleep(0.01)
     pairs, _ = plane.recorder.take_pairs()

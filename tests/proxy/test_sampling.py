@@ -83,7 +83,7 @@ async def ask(plane, count=1, body=b"{}", path="/x?q=1", **headers):
     head = f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n{lines}\r\n"
     for _ in range(count):
         writer.write(head.encode() + body)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             fields = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
             length = dict(x.split(": ", 1) for x in fields if x)["Content-Length"]
             await reader.readexactly(int(length))

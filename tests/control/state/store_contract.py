@@ -137,7 +137,7 @@ class StoreContract:
             await opened()
         second = fresh(5)
         opening = asyncio.create_task(second.open())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not first.successor():
                 await asyncio.sleep(0.01)
         await first.close()

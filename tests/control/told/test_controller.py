@@ -171,7 +171,7 @@ async def test_events_reach_those_who_listen(plane):
     await asyncio.sleep(0)
     await plane.controller.command("r", Promote("ann"))
     await plane.controller.command("r", Rollback("ann", "no"))
-    await asyncio.wait_for(listening, 5)
+    await asyncio.wait_for(listening, 30)
     assert [letter.data["action"] for letter in heard] == ["promote", "rollback"]
     assert heard[-1].text == plane.controller.rollout("r").line == "v2 was taken back by ann: no"
 
@@ -189,7 +189,7 @@ async def test_a_bad_report_of_a_worker_ends_in_a_rollback_and_in_the_metrics(pl
             break
     assert c.rollout("r").phase == "rolled_back"
     assert c.rollout("r").weight_bp == 0
-    await asyncio.wait_for(plane.fleet.applied(plane.reconciler.generation), 5)
+    await asyncio.wait_for(plane.fleet.applied(plane.reconciler.generation), 30)
     await asyncio.sleep(0.05)
     text = await c.metrics_text()
     seen = {
