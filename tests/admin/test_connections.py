@@ -49,7 +49,7 @@ async def test_a_kept_connection_has_the_same_time_for_its_next_head(quick, monk
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b" 200 " in await reader.readline()
         await reader.readuntil(b"}")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.4)
     writer.write(b"GET /hea")
     rest, took_s = await _closed_after(reader)
     assert (rest, took_s < promised(2)) == (b"", True)

@@ -40,7 +40,7 @@ def judged(lab, log, *more):
     """(exit code, the verdict as JSON), once nobody writes to the log any more."""
     size = -1
     while size != (size := log.stat().st_size):
-        time.sleep(0.5)
+        time.sleep(0.4)
     said = rampway("judge", "--policy", str(lab.file), "--log", str(log), "-o", "json", *more)
     return said.code, said.json
 
