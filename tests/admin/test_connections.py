@@ -43,13 +43,13 @@ async def test_a_head_that_never_ends_is_cut(quick, sent):
 
 
 async def test_a_kept_connection_has_the_same_time_for_its_next_head(quick, monkeypatch):
-    monkeypatch.setattr(connections, "HEAD_S", 1.5)
+    monkeypatch.setattr(connections, "HEAD_S", 1.0)
     reader, writer = await asyncio.open_connection("127.0.0.1", quick.server.port)
     for _ in range(4):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b" 200 " in await reader.readline()
         await reader.readuntil(b"}")
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.29)
     writer.write(b"GET /hea")
     rest, took_s = await _closed_after(reader)
     assert (rest, took_s < promised(2)) == (b"", True)
