@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from router.cli.app import VERBS, attempt
 from router.cli.exits import Exit, VerbFailed
 from router.cli.parse import Argument, Option, VerbFunction
+
+if TYPE_CHECKING:
+    import socket
 
 AUTHORITIES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Where OpenSSL looks for whom the system believes."""
@@ -48,16 +51,25 @@ def serve(
 ) -> None:
     """Run the router: proxy, control plane and admin interface, until SIGTERM."""
     gc.disable()  # what a start makes stays; router.garbage takes over when clients are served
-    from router.link.spare import fork  # noqa: PLC0415 - other verbs must start without the server
-    from router.proxy.worker import stand_by  # noqa: PLC0415 - as above
+    # Other verbs must start without the server. These two bring what both it and a worker need.
+    import router.link.socket  # noqa: PLC0415
+    import router.upstream.pools  # noqa: F401, PLC0415
+    from router.link.spare import fork  # noqa: PLC0415
 
-    spare = fork(stand_by)
+    spare = fork(_stand_by)
     # Until router.main listens: nobody is served yet.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.OK))
     with _without_authorities():
         from router import main as server  # noqa: PLC0415 - the worker has no use for it
 
     sys.exit(server.serve(policy, force=force, member=replica, told=log, spare=spare))
+
+
+def _stand_by(link: socket.socket) -> None:
+    """The first worker, in its own process: control keeps none of the code that forwards."""
+    from router.proxy.worker import stand_by  # noqa: PLC0415
+
+    stand_by(link)
 
 
 @contextmanager

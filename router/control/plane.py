@@ -43,14 +43,7 @@ from router.core.policy.kept import log_terms
 from router.core.wire.counts import VersionCounts
 from router.core.wire.histogram import bucket_of
 from router.core.wire.reporter import WorkerId
-from router.link.messages import (
-    AskPeople,
-    LookAgain,
-    PairReport,
-    Report,
-    SampleReport,
-    SpanReport,
-)
+from router.link.messages import AskPeople, LookAgain, PairReport, Report, SampleReport, SpanReport
 from router.loops import awaited, background, forever, in_turn, my_turn
 from router.telemetry.log import get_logger
 from router.telemetry.metrics import Metrics, labels

@@ -2,9 +2,8 @@
 
 Down: a complete routing table, at once, and after it only the routes that change. Up: counted
 outcomes four times a second, a bad candidate outcome at once, and an acknowledgement for every
-table. On the wire a message is a four-byte length, one byte for its kind and a MessagePack body.
-Both ends are processes of one program and one version, so there is no compatibility to keep, but
-everything is validated: a torn message must never become half a table.
+table. What the reader is told, and says, is :mod:`router.link.reading`; the bytes of both,
+:mod:`router.link.frames`.
 
 Messages are Structs since each process makes all of these types as it starts: a data class compiles
 its methods from text then, which takes 0.7 ms.
@@ -12,17 +11,10 @@ its methods from text then, which takes 0.7 ms.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from functools import partial
 
 import msgspec
 
-from router.core.judging.question import Told
-from router.core.logged.terms import LogTerms
-from router.core.logged.truth import Matured, Truth
-from router.core.monitors.watched import Watched
-from router.core.pairs.comparison import Comparison, Likeness
-from router.core.predictions.rows import Declared
 from router.core.wire.counts import (
     ClientCounts,
     EndpointState,
@@ -31,54 +23,37 @@ from router.core.wire.counts import (
     RouteCounts,
     VersionCounts,
 )
-from router.core.wire.origin import Origin
 from router.core.wire.outcomes import Batch
 from router.core.wire.review import ReviewItem, SettledReview
-from router.core.wire.sampled import Facts, Sampled
+from router.core.wire.sampled import Sampled
 from router.core.wire.spans import Span
 from router.core.wire.table import RouteEntry, RoutingTable
+from router.link import frames, reading
 
 __all__ = [
     "KINDS",
-    "MESSAGE_BYTES_MAX",
     "Amend",
     "Applied",
     "AskPeople",
     "Beat",
-    "CopyAnswer",
     "Decoder",
     "Down",
     "Drain",
     "EndpointState",
-    "Enter",
-    "Entered",
-    "Found",
-    "FromReader",
     "Hello",
-    "LinkError",
-    "LogState",
-    "Logging",
-    "Look",
     "LookAgain",
-    "Looked",
     "Lowered",
     "Message",
     "MirrorCounts",
     "PairReport",
     "PairSample",
     "Publish",
-    "Read",
-    "Reading",
-    "Reads",
     "Report",
     "ReportSoon",
-    "Ripened",
     "RouteCounts",
     "SampleReport",
     "Settle",
     "TableRefused",
-    "TellTruths",
-    "TruthsTold",
     "Up",
     "VersionCounts",
     "encode",
@@ -223,227 +198,18 @@ class Lowered(msgspec.Struct, frozen=True):
         ]
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """To the reader: how the answers of a route are read and compared from now on."""
-
-    route: str
-    payload: str
-    likeness: Likeness
-    silenced: frozenset[str] = frozenset()
-    """Fields that do not decide."""
-    by: tuple[str, ...] = ()
-    """Features whose values are told with each row."""
-    hidden: tuple[str, ...] = ()
-    """Fields that nobody outside is told."""
-
-
-class Read(msgspec.Struct, frozen=True):
-    """To the reader: two answers to one request, as they came."""
-
-    number: int
-    route: str
-    stable: bytes
-    other: bytes
-    codings: tuple[str, str] = ("", "")
-    """Content-Encoding of both, as they were sent."""
-    payload: str = ""
-    """Of the request's path, where that has one of its own; empty: the route's."""
-    request: bytes = b""
-    """What both answered, where segments are told apart by it."""
-    request_coding: str = ""
-    judged: bool = False
-    """A judge is to be asked which is better: what it is told is wanted, too."""
-
-
-class Found(msgspec.Struct, frozen=True):
-    """From the reader: what two answers say; without a comparison it failed, which is our bug."""
-
-    number: int
-    comparison: Comparison | None
-    error: str = ""
-    told: Told | None = None
-    """For a judge, where one was to be asked and both can be told."""
-
-
-class Reads(msgspec.Struct, frozen=True):
-    """To the reader: how the predictions of a route are read from now on."""
-
-    route: str
-    payload: str
-    declared: Declared
-    by: tuple[str, ...] = ()
-    """Features whose values are told with each row."""
-    monitored: bool = False
-    """Monitors want the values of rows."""
-    tokens: bool = False
-    """What answers say of their tokens is wanted."""
-
-
-class Look(msgspec.Struct, frozen=True):
-    """To the reader: a sampled request, as it came."""
-
-    number: int
-    sample: Sampled
-
-
-class Looked(msgspec.Struct, frozen=True):
-    """From the reader: what it predicted; without facts it failed, which is our bug."""
-
-    number: int
-    facts: Facts | None
-    error: str = ""
-    watched: Watched | None = None
-    """For monitors, where there are some."""
-    made: tuple[Origin, ...] = ()
-    """Which draws of other routes made its input."""
-    missing: float | None = None
-    """Share of the declared features that it lacks; None: unknown, or nobody wants to know."""
-
-
-class Enter(msgspec.Struct, frozen=True):
-    """To the reader: sampled requests that the prediction log alone has."""
-
-    number: int
-    samples: tuple[Sampled, ...]
-
-
-class Entered(msgspec.Struct, frozen=True):
-    """From the reader: the log has them, as far as it has room."""
-
-    number: int
-
-
-class Logging(msgspec.Struct, frozen=True):
-    """To the reader: what of predictions is kept from now on."""
-
-    terms: LogTerms
-    after: dict[str, int] = {}
-    """By route: the number of the last truth that is booked; a reader that begins tells later ones
-    again."""
-
-
-class CopyAnswer(msgspec.Struct, frozen=True):
-    """To the reader: what a copy of a request was answered, for the log; nobody was served."""
-
-    route: str
-    version: str
-    request_id: str
-    revision: int
-    status: int
-    seconds: float
-    at: float
-    """About when, seconds since 1970."""
-    segment: str
-    answer: bytes
-    coding: str
-    payload: str = ""
-    """Of the request's path, where that has one of its own; empty: the route's."""
-
-
-class TellTruths(msgspec.Struct, frozen=True):
-    """To the reader: truths about predictions."""
-
-    number: int
-    truths: tuple[Truth, ...]
-
-
-class TruthsTold(msgspec.Struct, frozen=True):
-    """From the reader: what became of them, in order, durably; with an error nothing was taken."""
-
-    number: int
-    taken: tuple[str, ...]
-    error: str = ""
-
-
-class Ripened(msgspec.Struct, frozen=True):
-    """From the reader: predictions whose truth has come."""
-
-    matured: tuple[Matured, ...]
-
-
-class LogState(msgspec.Struct, frozen=True):
-    """From the reader, once a second while there is a log: how it stands."""
-
-    written: int = 0
-    """Rows since the reader began."""
-    dropped: dict[str, int] = {}
-    """Rows by cause: queue, disk."""
-    held: dict[str, int] = {}
-    """What the file has: predictions, truths, waiting (for a prediction), bytes."""
-    lags: dict[str, tuple[int, float, float]] = {}
-    """By route: truths, and the seconds within which half and 95 % of them came."""
-    unknown: int = 0
-    """Truths that no prediction came for."""
-    unknown_ids: tuple[str, ...] = ()
-    """Their last ones."""
-    error: str = ""
-    """Why the last stroke failed; empty when it did not."""
-
-
 Down = Publish | Amend | Drain | Beat | ReportSoon | Settle
 Reports = Report | PairReport | SampleReport | SpanReport
 Up = Hello | Applied | TableRefused | Reports | AskPeople | LookAgain | Lowered
-ToReader = Reading | Read | Reads | Look | Enter | Logging | CopyAnswer | TellTruths
-FromReader = Found | Looked | Entered | TruthsTold | Ripened | LogState
-Message = Down | Up | ToReader | FromReader
+Message = Down | Up | reading.ToReader | reading.FromReader
+"""All that control speaks: its ends of both kinds of links are alike."""
 
-KINDS: tuple[type[Any], ...] = (
-    Publish, Amend, Drain, Hello, Applied, Report, PairReport, Beat, Lowered,
-    Reading, Read, Found, SampleReport, Reads, Look, Looked,
-    Logging, CopyAnswer, TellTruths, TruthsTold, Ripened, LogState, Enter, Entered,
-    AskPeople, LookAgain, Settle,
-    SpanReport, TableRefused, ReportSoon,
-)  # fmt: skip
-"""The kind byte is the index here."""
+KINDS: frames.Kinds[Message] = frames.Kinds({
+    0: Publish, 1: Amend, 2: Drain, 3: Hello, 4: Applied, 5: Report, 6: PairReport, 7: Beat,
+    8: Lowered, 12: SampleReport, 24: AskPeople, 25: LookAgain, 26: Settle,
+    27: SpanReport, 28: TableRefused, 29: ReportSoon, **reading.KINDS.types,
+})  # fmt: skip
 
-MESSAGE_BYTES_MAX = 67_108_864
-"""A longer message is a broken peer; 1,000 routes with 50 versions need about 10 MB."""
-
-_encoder = msgspec.msgpack.Encoder()
-
-
-class LinkError(Exception):
-    """The peer sent something that is no message; the connection is of no more use."""
-
-
-def encode(message: Message) -> bytes:
-    """The bytes of one message, length first."""
-    body = _encoder.encode(message)
-    return (len(body) + 1).to_bytes(4, "big") + bytes((KINDS.index(type(message)),)) + body
-
-
-class Decoder:
-    """Cuts a byte stream into messages, however it arrives."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> list[Message]:
-        """The messages completed by ``data``. Raises LinkError on anything else."""
-        self._buffer += data
-        messages: list[Message] = []
-        while len(self._buffer) >= 5:
-            length = int.from_bytes(self._buffer[:4], "big")
-            if not 1 <= length <= MESSAGE_BYTES_MAX:
-                raise LinkError(f"message of {length} bytes")
-            if len(self._buffer) < 4 + length:
-                break
-            messages.append(_decode(self._buffer[4], bytes(self._buffer[5 : 4 + length])))
-            del self._buffer[: 4 + length]
-        return messages
-
-
-@cache
-def _decoder(kind: int) -> msgspec.msgpack.Decoder[Any]:
-    """Made when the first such message comes: no process is sent all of them."""
-    return msgspec.msgpack.Decoder(KINDS[kind])
-
-
-def _decode(kind: int, body: bytes) -> Message:
-    if kind >= len(KINDS):
-        raise LinkError(f"message of kind {kind}")
-    try:
-        message: Message = _decoder(kind).decode(body)
-    except msgspec.MsgspecError as error:
-        raise LinkError(str(error)) from error
-    return message
+encode = KINDS.encode
+Decoder = partial(frames.Frames, KINDS)
+"""A byte stream's messages, of any kind."""

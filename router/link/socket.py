@@ -14,7 +14,8 @@ import socket
 from collections.abc import Callable
 from typing import Final, cast
 
-from router.link.messages import Decoder, LinkError, Message, Publish, encode
+from router.link.frames import LinkError
+from router.link.messages import Decoder, Message, Publish, encode
 from router.loops import net
 
 OUTBOX_BYTES_MAX: Final = 33_554_432

@@ -13,7 +13,7 @@ from router.core.logged.terms import KeyedFeed
 from router.core.wire.origin import ORIGINS_MAX, Origin
 from router.core.wire.sampled import Sampled
 from router.core.words import FULL_BP
-from router.link.messages import (
+from router.link.reading import (
     CopyAnswer,
     Logging,
     LogState,
@@ -23,7 +23,7 @@ from router.link.messages import (
     encode,
 )
 from router.reader.book import BookError
-from router.reader.keeper import LogKeeper
+from router.reader.keeper import STROKE_S, LogKeeper
 from router.reader.log_rows import PERSON_CHARS_MAX, RouteRows, person_of, plain
 
 STATE_S: Final = 1.0
@@ -49,9 +49,9 @@ class Clerk:
         return f"<Clerk {self.keeper!r}>"
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing has to be done by the clock."""
-        return self.keeper.idle
+    def wait_s(self) -> float | None:
+        """Within which something is to be done, whatever is told; None: nothing is."""
+        return None if self.keeper.idle else STROKE_S
 
     def close(self) -> None:
         """Write what waits for a stroke, and let go of the table."""

@@ -15,7 +15,7 @@ from router.core.payloads import Beyond, unpacked
 from router.core.payloads.answer import document
 
 if TYPE_CHECKING:
-    from router.link.messages import Read, Reading
+    from router.link.reading import Read, Reading
 
 CHARS_MAX: Final = 32_768
 """Of each part; a longer one is not told, cut or whole: half an answer is another answer."""

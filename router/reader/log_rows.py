@@ -19,7 +19,7 @@ from router.core.predictions.rows import MISSING, BodyRow, answer_rows, request_
 from router.core.wire.outcomes import BAD_OUTCOMES
 from router.core.wire.sampled import Sampled
 from router.core.words import FULL_BP
-from router.link.messages import CopyAnswer
+from router.link.reading import CopyAnswer
 
 PERSON_CHARS_MAX: Final = 256
 """Of what says whom a request is about; longer ones are nobody's."""

@@ -19,33 +19,36 @@ import signal
 import socket
 import sys
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from router.config.payloads import payload
 from router.core.pairs.comparison import Comparison
 from router.core.pairs.rows import with_features
 from router.core.predictions.facts import row_features
-from router.link.messages import (
+from router.link.frames import Frames, LinkError
+from router.link.reading import (
+    KINDS,
     CopyAnswer,
-    Decoder,
     Enter,
     Entered,
     Found,
-    LinkError,
+    FromReader,
     Logging,
     Look,
     Looked,
-    Message,
     Read,
     Reading,
     Reads,
     TellTruths,
+    ToReader,
     encode,
 )
-from router.reader.clerk import Clerk
 from router.reader.judged import told_of
-from router.reader.keeper import STROKE_S
 from router.reader.samples import looked, missing, values
+
+if TYPE_CHECKING:
+    from router.core.wire.sampled import Sampled
+    from router.reader.clerk import Clerk
 
 NICENESS: Final = 5
 """Whoever decides or forwards goes first."""
@@ -60,14 +63,17 @@ class ReaderLoop:
     def __init__(self) -> None:
         self._readings: dict[str, Reading] = {}
         self._reads: dict[str, Reads] = {}
-        self.clerk = Clerk()
+        self.clerk: Clerk | None = None
+        """Of the prediction log, from the first word of it on: most readers hear none."""
 
     def __repr__(self) -> str:
         return f"<Reader of {len(self._readings)} routes>"
 
-    def said(self, message: Message) -> bytes:
+    def said(self, message: FromReader | ToReader) -> bytes:
         """The bytes of the answer, none without one; what cannot be written is a failed reading."""
         if isinstance(message, Logging | CopyAnswer | TellTruths):
+            if self.clerk is None:
+                self.clerk = _clerk()
             return self.clerk.said(message)
         found = self.answer(message)
         try:
@@ -76,7 +82,7 @@ class ReaderLoop:
             assert isinstance(found, Found | Looked)  # noqa: S101 - there were foreign words in it
             return encode(type(found)(found.number, None, type(error).__name__))
 
-    def answer(self, message: Message) -> Found | Looked | Entered | None:
+    def answer(self, message: FromReader | ToReader) -> Found | Looked | Entered | None:
         """What a message is answered by. Whatever the bytes are, it does not raise."""
         if isinstance(message, Reading):
             self._readings[message.route] = message
@@ -84,8 +90,7 @@ class ReaderLoop:
             self._reads[message.route] = message
         elif isinstance(message, Enter):
             for sample in message.samples:
-                sample.made = self.clerk.made(sample)
-                self.clerk.sampled(sample)
+                self._sampled(sample)
             return Entered(message.number)
         elif isinstance(message, Look):
             try:
@@ -101,12 +106,16 @@ class ReaderLoop:
                 return Found(message.number, None, type(error).__name__)
         return None
 
+    def _sampled(self, sample: Sampled) -> None:
+        if self.clerk is not None:
+            sample.made = self.clerk.made(sample)
+            self.clerk.sampled(sample)
+
     def _looked(self, message: Look) -> Looked:
         reads = self._reads[message.sample.route]
         payload(message.sample.payload or reads.payload)  # as in `_compare`
         sample = message.sample
-        sample.made = self.clerk.made(sample)
-        self.clerk.sampled(sample)
+        self._sampled(sample)
         return Looked(
             message.number, looked(sample, reads), watched=values(sample, reads),
             made=sample.made, missing=missing(sample, reads) if sample.made else None,
@@ -125,16 +134,37 @@ class ReaderLoop:
         asked = row_features(message.request, message.request_coding, kind, reading.by)
         return replace(found, rows=with_features(found.rows, asked))
 
+    @property
+    def wait_s(self) -> float | None:
+        """Within which something is to be done, whatever is told; None: nothing is."""
+        return None if self.clerk is None else self.clerk.wait_s
+
+    def due(self) -> bytes:
+        """What it has to say by itself now."""
+        return b"" if self.clerk is None else self.clerk.due()
+
+    def close(self) -> None:
+        """Write what waits for a stroke, and let go of the log."""
+        if self.clerk is not None:
+            self.clerk.close()
+
+
+def _clerk() -> Clerk:
+    from router.reader.clerk import Clerk  # noqa: PLC0415 - 2 MB that few readers need
+
+    return Clerk()
+
 
 def serve(link: socket.socket) -> None:
     """Read until the link ends."""
-    reader, decoder = ReaderLoop(), Decoder()
+    reader, decoder = ReaderLoop(), Frames(KINDS)
     with (
-        contextlib.closing(reader.clerk),
+        contextlib.closing(reader),
         contextlib.suppress(LinkError, OSError),  # the other end is gone or broken: so are we
     ):
         while True:
-            if not reader.clerk.idle and not select.select([link], [], [], STROKE_S)[0]:
+            wait_s = reader.wait_s
+            if wait_s is not None and not select.select([link], [], [], wait_s)[0]:
                 data = b""
             elif not (data := link.recv(RECEIVE_BYTES)):
                 return
@@ -146,7 +176,7 @@ def serve(link: socket.socket) -> None:
                     told.clear()
             if told:
                 link.sendall(told)
-            if said := reader.clerk.due():
+            if said := reader.due():
                 link.sendall(said)
 
 

@@ -18,7 +18,7 @@ from router.core.wire.sampled import Facts
 if TYPE_CHECKING:
     from router.core.monitors.watched import Watched
     from router.core.wire.sampled import Sampled
-    from router.link.messages import Reads
+    from router.link.reading import Reads
 
 
 def looked(sample: Sampled, reads: Reads) -> Facts:

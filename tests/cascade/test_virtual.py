@@ -7,7 +7,7 @@ import pytest
 from router.cli.pipeline import _lines
 from router.control.rollouts.replay import Replay
 from router.control.told.pipeline import PipelineView, pipeline
-from router.link.messages import Looked
+from router.link.reading import Looked
 from tests.cascade.virtual import BY_KEY, Cascade
 
 pytestmark = [pytest.mark.cascade, pytest.mark.xdist_group("cascade")]

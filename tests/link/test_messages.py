@@ -22,6 +22,7 @@ from router.core.wire.table import (
     ValueEntry,
     VersionEntry,
 )
+from router.link.frames import LinkError
 from router.link.messages import (
     Amend,
     Applied,
@@ -29,23 +30,18 @@ from router.link.messages import (
     Decoder,
     Drain,
     EndpointState,
-    Enter,
-    Entered,
     Hello,
-    LinkError,
-    Look,
-    Looked,
     MirrorCounts,
     PairReport,
     PairSample,
     Publish,
-    Reads,
     Report,
     RouteCounts,
     SampleReport,
     VersionCounts,
     encode,
 )
+from router.link.reading import Enter, Entered, Look, Looked, Reads
 
 USERS = UserCounts((7,), (8,), (9,), ((7,),), 1, 1, (9,))
 

@@ -27,7 +27,7 @@ from router.core.rollout.rollout import Phase
 from router.core.wire.counts import PairSample
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.core.wire.sampled import Sampled
-from router.link.messages import Look
+from router.link.reading import Look
 from router.telemetry.metrics import Metrics
 from tests.control.conftest import World
 from tests.control.inline_reader import LogReader

@@ -15,7 +15,8 @@ from router.core.logged.prediction import LoggedPrediction
 from router.core.logged.terms import LogTerms, RouteLog
 from router.core.logged.truth import Truth
 from router.core.pairs.comparison import Likeness
-from router.link.messages import Decoder, Logging, Ripened, TellTruths
+from router.link.messages import Decoder
+from router.link.reading import Logging, Ripened, TellTruths
 from router.reader.clerk import Clerk
 from router.reader.keeper import LogKeeper
 

@@ -11,10 +11,11 @@ import contextlib
 import itertools
 import sqlite3
 
-from router.link.messages import Decoder, TellTruths
+from router.link.messages import Decoder
+from router.link.reading import TellTruths
 from router.reader.book import BookError
 from router.reader.clerk import Clerk
-from router.reader.keeper import STROKE_S, LogKeeper
+from router.reader.keeper import LogKeeper
 from router.reader.process import ReaderLoop
 from router.reader.sqlite_book import SqliteBook
 from tests.nights.disk import KilledHere
@@ -152,9 +153,9 @@ class Reader(asyncio.Protocol):
             return
         if told:
             self.wire.write(told)
-        if not self._due and not self.loop.clerk.idle:
+        if not self._due and (wait_s := self.loop.wait_s) is not None:
             self._due = True
-            self.process.call_later(STROKE_S, self._stroke)
+            self.process.call_later(wait_s, self._stroke)
 
     def _said(self, message):
         said = self.loop.said(message)

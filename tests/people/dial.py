@@ -26,7 +26,7 @@ from router.core.reviews.coverage import curve, proposed
 from router.core.rollout.rollout import Phase
 from router.core.wire.review import ReviewItem
 from router.core.wire.sampled import Sampled
-from router.link.messages import Look
+from router.link.reading import Look
 from router.proxy import weighing
 from tests.control.conftest import World
 from tests.log.flights import BEGIN, CASES_A_MINUTE, LATE_ABOVE, Shadowed, flights

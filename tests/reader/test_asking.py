@@ -9,7 +9,8 @@ from router.config.check import loads
 from router.config.problems import PolicyError
 from router.core.logged.terms import LogTerms
 from router.core.policy.kept import log_terms
-from router.link.messages import Decoder, Logging, Ripened
+from router.link.messages import Decoder
+from router.link.reading import Logging, Ripened
 from router.reader import asking
 from router.reader.clerk import Clerk
 from router.reader.keeper import LogKeeper

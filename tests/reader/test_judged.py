@@ -6,7 +6,7 @@ import json
 import pytest
 
 from router.core.pairs.comparison import Likeness
-from router.link.messages import Read, Reading
+from router.link.reading import Read, Reading
 from router.reader.judged import CHARS_MAX, told_of
 
 

@@ -16,15 +16,8 @@ from router.core.pairs.comparison import Likeness
 from router.core.predictions.rows import Declared
 from router.core.wire.outcomes import Outcome
 from router.core.wire.sampled import Sampled
-from router.link.messages import (
-    CopyAnswer,
-    Decoder,
-    Logging,
-    LogState,
-    Ripened,
-    TellTruths,
-    TruthsTold,
-)
+from router.link.messages import Decoder
+from router.link.reading import CopyAnswer, Logging, LogState, Ripened, TellTruths, TruthsTold
 from router.reader.book import Taken
 from router.reader.clerk import Clerk, _chosen
 from router.reader.keeper import QUEUE_ROWS_MAX, LogKeeper, digest_of
@@ -244,7 +237,7 @@ def test_a_disk_that_refuses_costs_rows_and_says_so(tmp_path):
 def test_without_a_log_it_keeps_nothing_and_says_nothing(tmp_path):
     clerk = Clerk(LogKeeper())
     clerk.sampled(sample())
-    assert clerk.idle
+    assert clerk.wait_s is None
     assert clerk.due() == b""
     assert not list(tmp_path.iterdir())
 

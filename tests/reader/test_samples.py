@@ -4,7 +4,7 @@ import pytest
 
 from router.core.predictions.rows import Declared
 from router.core.wire.sampled import Sampled
-from router.link.messages import Reads
+from router.link.reading import Reads
 from router.reader.samples import looked, values
 
 BROKEN = (

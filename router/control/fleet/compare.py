@@ -26,7 +26,7 @@ from router.core.pairs.shadow import together
 from router.core.pairs.tally import PairFinding, Result
 from router.core.wire.counts import MirrorCounts, PairSample
 from router.core.wire.outcomes import Batch, Pairs
-from router.link.messages import Found, Read, Reading
+from router.link.reading import Found, Read, Reading
 from router.loops import BOOKS, net
 
 QUEUE_PAIRS_MAX: Final = 2_000

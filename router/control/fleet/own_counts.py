@@ -13,14 +13,7 @@ from router.control.fleet.fleet import Hears, Reply
 from router.core.wire.counts import VersionCounts
 from router.core.wire.reporter import WorkerId
 from router.core.wire.table import RoutingTable
-from router.link.messages import (
-    AskPeople,
-    LookAgain,
-    PairReport,
-    Report,
-    SampleReport,
-    SpanReport,
-)
+from router.link.messages import AskPeople, LookAgain, PairReport, Report, SampleReport, SpanReport
 from router.telemetry.metrics import Gauge, Metrics, labels
 
 

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from router.link.messages import Entered, Found, LogState, Looked, Message, Ripened, TruthsTold
+from router.link.messages import Message
+from router.link.reading import Entered, Found, LogState, Looked, Ripened, TruthsTold
 from router.link.socket import Link, open_link
 from router.loops import forever
 from router.telemetry.log import get_logger

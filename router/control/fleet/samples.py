@@ -28,7 +28,7 @@ from router.core.wire.fed import FedTold, fed_together
 from router.core.wire.outcomes import Batch
 from router.core.wire.receipt import Chosen
 from router.core.wire.sampled import Facts, Sampled, SampleFacts
-from router.link.messages import Enter, Look, Looked, Reads
+from router.link.reading import Enter, Look, Looked, Reads
 from router.loops import BOOKS
 
 QUEUE_SAMPLES_MAX: Final = 16_000

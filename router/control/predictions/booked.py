@@ -21,7 +21,7 @@ from router.core.pairs.shadow import together
 from router.core.wire.fed import FedTold, fed_together
 from router.core.wire.outcomes import Batch, Pairs
 from router.core.wire.ripe import Ripe
-from router.link.messages import CopyAnswer, Logging, LogState, Ripened, TellTruths, TruthsTold
+from router.link.reading import CopyAnswer, Logging, LogState, Ripened, TellTruths, TruthsTold
 from router.loops import in_turn
 
 if TYPE_CHECKING:

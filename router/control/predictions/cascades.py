@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from router.control.rollouts.reconciler import Reconciler
     from router.core.wire.origin import Origin
     from router.core.wire.sampled import Sampled
-    from router.link.messages import Looked
+    from router.link.reading import Looked
 
 VERSIONS_MAX: Final = 64
 """Versions of a route that feeds of which figures are kept, the first ones."""

@@ -15,7 +15,8 @@ from router.control.fleet import reader as reader_
 from router.control.fleet.reader import ReaderProcess
 from router.core.pairs.comparison import Likeness
 from router.core.predictions.rows import Declared
-from router.link.messages import Decoder, Found, Read, Reading
+from router.link.messages import Decoder
+from router.link.reading import Found, Read, Reading
 from router.loops import background
 from router.reader.process import ReaderLoop
 

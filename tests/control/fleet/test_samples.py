@@ -18,7 +18,7 @@ from router.control.fleet.samples import (
 )
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.core.wire.sampled import Sampled
-from router.link.messages import Enter, Look
+from router.link.reading import Enter, Look
 from router.loops import BOOKS
 from tests.control.inline_reader import InlineReader
 

@@ -8,7 +8,8 @@ import pytest
 from router.core.monitors.settings import ROWS_MAX
 from router.core.monitors.watched import Watched, watched
 from router.core.predictions.rows import Declared
-from router.link.messages import Decoder, Looked, encode
+from router.link.messages import Decoder, encode
+from router.link.reading import Looked
 
 DECLARED = Declared("label", "score", features=(("age", "numeric"), ("plan", "categorical")))
 
