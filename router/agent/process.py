@@ -97,7 +97,7 @@ class Agent:
         self.discovery = Discovery(self.offers, self._asked)
         self.envoy = Envoy(folder, threads)
         self.alone = Alone(lambda: self.serving.table, self._lower)
-        self.link: Link | None = None
+        self.link: Link[Message] | None = None
         self.ended = asyncio.Event()
         self._records: set[asyncio.BaseTransport] = set()
         self._told = (0, 0)

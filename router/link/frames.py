@@ -16,15 +16,15 @@ MESSAGE_BYTES_MAX: Final = 67_108_864
 
 _encoder: Final = msgspec.msgpack.Encoder()
 
-Message = TypeVar("Message")
-"""One of the messages of a link."""
+Spoken = TypeVar("Spoken")
+"""The messages of one link."""
 
 
 class LinkError(Exception):
     """The peer sent something that is no message; the connection is of no more use."""
 
 
-class Kinds(Generic[Message]):
+class Kinds(Generic[Spoken]):
     """The messages that a process knows, each with its number, which is the kind byte.
 
     A number stays that of its message: replicas of two versions leave reports for each other.
@@ -39,12 +39,12 @@ class Kinds(Generic[Message]):
     def __repr__(self) -> str:
         return f"<{len(self.types)} kinds of messages>"
 
-    def encode(self, message: Message) -> bytes:
+    def encode(self, message: Spoken) -> bytes:
         """The bytes of one message, length first."""
         body = _encoder.encode(message)
         return (len(body) + 1).to_bytes(4, "big") + self._numbers[type(message)] + body
 
-    def decode(self, kind: int, body: bytes) -> Message:
+    def decode(self, kind: int, body: bytes) -> Spoken:
         """The message of this kind. Raises LinkError."""
         decoder = self._decoders.get(kind)
         if decoder is None:
@@ -52,25 +52,25 @@ class Kinds(Generic[Message]):
                 raise LinkError(f"message of kind {kind}")
             decoder = self._decoders[kind] = msgspec.msgpack.Decoder(self.types[kind])
         try:
-            return cast("Message", decoder.decode(body))
+            return cast("Spoken", decoder.decode(body))
         except msgspec.MsgspecError as error:
             raise LinkError(str(error)) from error
 
 
-class Frames(Generic[Message]):
+class Frames(Generic[Spoken]):
     """Cuts a byte stream into messages, however it arrives."""
 
-    def __init__(self, kinds: Kinds[Message]) -> None:
+    def __init__(self, kinds: Kinds[Spoken]) -> None:
         self._kinds = kinds
         self._buffer = bytearray()
 
     def __repr__(self) -> str:
         return f"<Frames, {len(self._buffer)} bytes of the next one>"
 
-    def feed(self, data: bytes) -> list[Message]:
+    def feed(self, data: bytes) -> list[Spoken]:
         """The messages completed by ``data``. Raises LinkError on anything else."""
         self._buffer += data
-        messages: list[Message] = []
+        messages: list[Spoken] = []
         while len(self._buffer) >= 5:
             length = int.from_bytes(self._buffer[:4], "big")
             if not 1 <= length <= MESSAGE_BYTES_MAX:

@@ -11,8 +11,6 @@ its methods from text then, which takes 0.7 ms.
 
 from __future__ import annotations
 
-from functools import partial
-
 import msgspec
 
 from router.core.wire.counts import (
@@ -28,7 +26,7 @@ from router.core.wire.review import ReviewItem, SettledReview
 from router.core.wire.sampled import Sampled
 from router.core.wire.spans import Span
 from router.core.wire.table import RouteEntry, RoutingTable
-from router.link import frames, reading
+from router.link.frames import Kinds
 
 __all__ = [
     "KINDS",
@@ -36,7 +34,6 @@ __all__ = [
     "Applied",
     "AskPeople",
     "Beat",
-    "Decoder",
     "Down",
     "Drain",
     "EndpointState",
@@ -201,15 +198,12 @@ class Lowered(msgspec.Struct, frozen=True):
 Down = Publish | Amend | Drain | Beat | ReportSoon | Settle
 Reports = Report | PairReport | SampleReport | SpanReport
 Up = Hello | Applied | TableRefused | Reports | AskPeople | LookAgain | Lowered
-Message = Down | Up | reading.ToReader | reading.FromReader
-"""All that control speaks: its ends of both kinds of links are alike."""
+Message = Down | Up
 
-KINDS: frames.Kinds[Message] = frames.Kinds({
+KINDS: Kinds[Message] = Kinds({
     0: Publish, 1: Amend, 2: Drain, 3: Hello, 4: Applied, 5: Report, 6: PairReport, 7: Beat,
     8: Lowered, 12: SampleReport, 24: AskPeople, 25: LookAgain, 26: Settle,
-    27: SpanReport, 28: TableRefused, 29: ReportSoon, **reading.KINDS.types,
+    27: SpanReport, 28: TableRefused, 29: ReportSoon,
 })  # fmt: skip
 
 encode = KINDS.encode
-Decoder = partial(frames.Frames, KINDS)
-"""A byte stream's messages, of any kind."""

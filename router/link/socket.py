@@ -12,10 +12,10 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, Generic, cast
 
-from router.link.frames import LinkError
-from router.link.messages import Decoder, Message, Publish, encode
+from router.link.frames import Frames, Kinds, LinkError, Spoken
+from router.link.messages import KINDS, Message, Publish
 from router.loops import net
 
 OUTBOX_BYTES_MAX: Final = 33_554_432
@@ -27,24 +27,29 @@ ORPHAN_GRACE_S: Final = 600.0
 What it serves meanwhile it takes back by itself (``router.proxy.alone``). A new control process
 ends it earlier, as soon as its own workers serve."""
 
-OnMessage = Callable[[Message], None]
 OnClose = Callable[[str], None]
 
 
-class Link(asyncio.Protocol):
-    """One end of the link.
+class Link(asyncio.Protocol, Generic[Spoken]):
+    """One end of the link, on which ``kinds`` are spoken.
 
     ``on_message`` is called in the loop turn in which a message is complete; ``on_close`` once,
     with the reason, when the peer is gone or sent something that is no message.
     """
 
     def __init__(
-        self, on_message: OnMessage, on_close: OnClose, *, outbox_max: int = OUTBOX_BYTES_MAX
+        self,
+        kinds: Kinds[Spoken],
+        on_message: Callable[[Spoken], None],
+        on_close: OnClose,
+        *,
+        outbox_max: int = OUTBOX_BYTES_MAX,
     ) -> None:
+        self._kinds = kinds
         self._on_message = on_message
         self._on_close = on_close
         self._outbox_max = outbox_max
-        self._decoder = Decoder()
+        self._frames = Frames(kinds)
         self._transport: asyncio.Transport | None = None
         self._parked: bytes | None = None
         self._reason = "closed by the peer"
@@ -66,11 +71,11 @@ class Link(asyncio.Protocol):
         unsent = self._transport.get_write_buffer_size() if self._transport else 0
         return unsent + len(self._parked or b"")
 
-    def send(self, message: Message) -> bool:
+    def send(self, message: Spoken) -> bool:
         """Queue one message; False when the link is closed or its outbox is full."""
         if isinstance(message, Publish):
-            return self.send_table(encode(message))
-        return self._write(encode(message))
+            return self.send_table(self._kinds.encode(message))
+        return self._write(self._kinds.encode(message))
 
     def send_table(self, encoded: bytes) -> bool:
         """Queue an encoded :class:`Publish`; encoding once serves every worker.
@@ -117,7 +122,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Part of asyncio.Protocol: decode and hand on; a torn message closes the link."""
         try:
-            messages = self._decoder.feed(data)
+            messages = self._frames.feed(data)
         except LinkError as error:
             self.close(f"broken peer: {error}")
             return
@@ -140,19 +145,22 @@ class Link(asyncio.Protocol):
 
 async def open_link(
     sock: socket.socket | int,
-    on_message: OnMessage,
+    on_message: Callable[[Message], None],
     on_close: OnClose,
     *,
     outbox_max: int = OUTBOX_BYTES_MAX,
-) -> Link:
-    """Run the link on one end of a socketpair, given as a socket or (in a worker) as its fd."""
+) -> Link[Message]:
+    """The link between control and a worker, on one end of its socketpair."""
+    return await opened(sock, Link(KINDS, on_message, on_close, outbox_max=outbox_max))
+
+
+async def opened(sock: socket.socket | int, link: Link[Spoken]) -> Link[Spoken]:
+    """Run a link on one end of a socketpair, given as a socket or (in a worker) as its fd."""
     end = socket.socket(fileno=sock) if isinstance(sock, int) else sock
     end.setblocking(False)
     # A table of many routes should be handed to the kernel in one piece; the default is 208 KiB.
     with contextlib.suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     loop = asyncio.get_running_loop()
-    _, link = await loop.create_connection(
-        lambda: Link(on_message, on_close, outbox_max=outbox_max), sock=end
-    )
+    await loop.create_connection(lambda: link, sock=end)
     return link

@@ -85,7 +85,7 @@ class Worker:
         self.plane.ask = lambda item: self._send(AskPeople(item))
         self.plane.look = lambda ref, review: self._send(LookAgain(ref, review))
         self.alone = Alone(lambda: self.plane.serving.table, self._lower)
-        self.link: Link | None = None
+        self.link: Link[Message] | None = None
         self.ended = asyncio.Event()
         self._served = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None

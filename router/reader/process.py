@@ -32,15 +32,14 @@ from router.link.reading import (
     Enter,
     Entered,
     Found,
-    FromReader,
     Logging,
     Look,
     Looked,
+    Message,
     Read,
     Reading,
     Reads,
     TellTruths,
-    ToReader,
     encode,
 )
 from router.reader.judged import told_of
@@ -69,7 +68,7 @@ class ReaderLoop:
     def __repr__(self) -> str:
         return f"<Reader of {len(self._readings)} routes>"
 
-    def said(self, message: FromReader | ToReader) -> bytes:
+    def said(self, message: Message) -> bytes:
         """The bytes of the answer, none without one; what cannot be written is a failed reading."""
         if isinstance(message, Logging | CopyAnswer | TellTruths):
             if self.clerk is None:
@@ -82,7 +81,7 @@ class ReaderLoop:
             assert isinstance(found, Found | Looked)  # noqa: S101 - there were foreign words in it
             return encode(type(found)(found.number, None, type(error).__name__))
 
-    def answer(self, message: FromReader | ToReader) -> Found | Looked | Entered | None:
+    def answer(self, message: Message) -> Found | Looked | Entered | None:
         """What a message is answered by. Whatever the bytes are, it does not raise."""
         if isinstance(message, Reading):
             self._readings[message.route] = message

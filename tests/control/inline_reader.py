@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from router.control.fleet.reader import ReaderProcess
-from router.link.messages import Decoder, encode
+from router.link.frames import Frames
+from router.link.reading import KINDS, encode
 from router.reader.process import ReaderLoop
 
 
@@ -12,7 +13,7 @@ class InlineReader(ReaderProcess):
 
     def __init__(self):
         super().__init__()
-        self.reader, self.decoder, self.sent, self.up = ReaderLoop(), Decoder(), [], True
+        self.reader, self.decoder, self.sent, self.up = ReaderLoop(), Frames(KINDS), [], True
 
     @property
     def ready(self):

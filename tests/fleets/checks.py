@@ -29,7 +29,8 @@ from router.control.state import postgres_exchange as exchange
 from router.control.state import postgres_layout as layout
 from router.control.state.lease import LEASE_S
 from router.core.wire.table import RoutingTable
-from router.link.messages import Decoder, Lowered, Report
+from router.link.frames import Frames
+from router.link.messages import KINDS, Lowered, Report
 from tests.fleets.as_one import as_one
 
 NAMES = (
@@ -186,7 +187,7 @@ class Checks:
             if plane is None or plane.fleet._table is None or term != plane.fleet._table.term:
                 continue
             for word in _words.decode(body):
-                for message in Decoder().feed(word.message) if word.message else ():
+                for message in Frames(KINDS).feed(word.message) if word.message else ():
                     if isinstance(message, Report) and message.connections not in self._heard:
                         self.fail("lost", f"{key} is deleted and was not heard")
 

@@ -14,7 +14,8 @@ from router.core.wire.counts import EndpointState
 from router.core.wire.outcomes import Outcome
 from router.core.wire.succession import amended
 from router.core.wire.table import RoutingTable
-from router.link.messages import Decoder, Lowered, Report
+from router.link.frames import Frames
+from router.link.messages import KINDS, Lowered, Report
 from router.telemetry.recorder import Recorder
 
 TRAFFIC_S = 0.2
@@ -230,5 +231,5 @@ class Decoded:
 
     def __call__(self, encoded):
         if encoded not in self._known:
-            (self._known[encoded],) = Decoder().feed(encoded)
+            (self._known[encoded],) = Frames(KINDS).feed(encoded)
         return self._known[encoded]

@@ -1,5 +1,7 @@
 """Messages survive the wire whole, in pieces and glued together; anything else is refused."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,12 +24,12 @@ from router.core.wire.table import (
     ValueEntry,
     VersionEntry,
 )
-from router.link.frames import LinkError
+from router.link import messages, reading
+from router.link.frames import Frames, LinkError
 from router.link.messages import (
     Amend,
     Applied,
     ClientCounts,
-    Decoder,
     Drain,
     EndpointState,
     Hello,
@@ -39,7 +41,6 @@ from router.link.messages import (
     RouteCounts,
     SampleReport,
     VersionCounts,
-    encode,
 )
 from router.link.reading import Enter, Entered, Look, Looked, Reads
 
@@ -100,6 +101,8 @@ MESSAGES = [
     ),
     PairReport((PairSample("r", "v2", 3, "id", 200, 200, b"\x00\xff", b"{}"),)),
     SampleReport((Sampled("r", "v2", 3, "candidate", "c", answer=b"\x00\xff"),)),
+]
+READ = [
     Reads("r", "json", Declared(label="y", classes=("0", "1"), range=(0.0, 1.0)), ("carrier",)),
     Look(7, Sampled("r", "v2", 3, "candidate", "c", segments=("se",))),
     Enter(8, (Sampled("r", "v2", 3, "candidate", "c", read=False),) * 2),
@@ -108,17 +111,38 @@ MESSAGES = [
 ]
 
 
-@pytest.mark.parametrize("message", MESSAGES, ids=lambda m: type(m).__name__)
-def test_round_trip(message):
-    assert Decoder().feed(encode(message)) == [message]
+SPOKEN = {messages.KINDS: MESSAGES, reading.KINDS: READ}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [(kinds, one) for kinds, said in SPOKEN.items() for one in said],
+    ids=lambda it: type(it).__name__,
+)
+def test_round_trip(kinds, message):
+    assert Frames(kinds).feed(kinds.encode(message)) == [message]
 
 
 @given(st.lists(st.sampled_from(MESSAGES), max_size=6), st.integers(1, 40))
-def test_any_cut_of_a_stream_gives_the_same_messages(messages, size):
-    stream = b"".join(map(encode, messages))
-    decoder = Decoder()
-    out = [m for i in range(0, len(stream), size) for m in decoder.feed(stream[i : i + size])]
-    assert out == messages
+def test_any_cut_of_a_stream_gives_the_same_messages(sent, size):
+    stream = b"".join(map(messages.encode, sent))
+    frames = Frames(messages.KINDS)
+    out = [m for i in range(0, len(stream), size) for m in frames.feed(stream[i : i + size])]
+    assert out == sent
+
+
+@pytest.mark.parametrize("kinds", SPOKEN)
+def test_every_message_has_a_number(kinds):
+    spoken = messages.Message if kinds is messages.KINDS else reading.Message
+    assert set(get_args(spoken)) == set(kinds.types.values())
+
+
+def test_a_message_that_waits_for_another_replica_has_the_number_that_it_always_had():
+    numbers = {one.__name__: number for number, one in messages.KINDS.types.items()}
+    assert {name: numbers[name] for name in ("Report", "PairReport", "SampleReport")} == {
+        "Report": 5, "PairReport": 6, "SampleReport": 12,
+    }  # fmt: skip
+    assert (numbers["Lowered"], numbers["LookAgain"], numbers["SpanReport"]) == (8, 25, 27)
 
 
 @pytest.mark.parametrize(
@@ -133,4 +157,4 @@ def test_any_cut_of_a_stream_gives_the_same_messages(messages, size):
 )
 def test_what_is_no_message_is_refused(data):
     with pytest.raises(LinkError):
-        Decoder().feed(data)
+        Frames(messages.KINDS).feed(data)

@@ -15,8 +15,8 @@ from router.core.logged.prediction import LoggedPrediction
 from router.core.logged.terms import LogTerms, RouteLog
 from router.core.logged.truth import Truth
 from router.core.pairs.comparison import Likeness
-from router.link.messages import Decoder
-from router.link.reading import Logging, Ripened, TellTruths
+from router.link.frames import Frames
+from router.link.reading import KINDS, Logging, Ripened, TellTruths
 from router.reader.clerk import Clerk
 from router.reader.keeper import LogKeeper
 
@@ -56,7 +56,7 @@ def run(count, seed=1):
 
     def due():
         clock[0] += 1.0
-        for message in Decoder().feed(clerk.due()):
+        for message in Frames(KINDS).feed(clerk.due()):
             if isinstance(message, Ripened):
                 for one in message.matured:
                     met[bool(one.rows[0].served.correct)] += 1
@@ -66,7 +66,7 @@ def run(count, seed=1):
         for at in range(0, len(part), BATCH):
             truths = tuple(map(truth, part[at : at + BATCH]))
             began, wall = time.process_time(), time.perf_counter()
-            (told,) = Decoder().feed(clerk.said(TellTruths(1, truths)))
+            (told,) = Frames(KINDS).feed(clerk.said(TellTruths(1, truths)))
             labels_s += time.process_time() - began
             wall_s += time.perf_counter() - wall
             taken.update(told.taken)

@@ -11,8 +11,8 @@ import contextlib
 import itertools
 import sqlite3
 
-from router.link.messages import Decoder
-from router.link.reading import TellTruths
+from router.link.frames import Frames
+from router.link.reading import KINDS, TellTruths
 from router.reader.book import BookError
 from router.reader.clerk import Clerk
 from router.reader.keeper import LogKeeper
@@ -130,7 +130,7 @@ class Reader(asyncio.Protocol):
 
     def __init__(self, night, process, wire):
         self.night, self.process, self.wire = night, process, wire
-        self.loop, self.decoder = ReaderLoop(), Decoder()
+        self.loop, self.decoder = ReaderLoop(), Frames(KINDS)
         self.loop.clerk = Clerk(LogKeeper(night.log_file.opened), night.machine.wall)
         self._due = False
 
@@ -160,7 +160,7 @@ class Reader(asyncio.Protocol):
     def _said(self, message):
         said = self.loop.said(message)
         if isinstance(message, TellTruths):
-            (answer,) = Decoder().feed(said)
+            (answer,) = Frames(KINDS).feed(said)
             self.night.checks.told(message, answer)
         return said
 

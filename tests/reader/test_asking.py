@@ -9,8 +9,8 @@ from router.config.check import loads
 from router.config.problems import PolicyError
 from router.core.logged.terms import LogTerms
 from router.core.policy.kept import log_terms
-from router.link.messages import Decoder
-from router.link.reading import Logging, Ripened
+from router.link.frames import Frames
+from router.link.reading import KINDS, Logging, Ripened
 from router.reader import asking
 from router.reader.clerk import Clerk
 from router.reader.keeper import LogKeeper
@@ -34,7 +34,7 @@ class Users:
 
     def told(self, after=0.0):
         self.now += after
-        said = [one for one in Decoder().feed(self.clerk.due()) if isinstance(one, Ripened)]
+        said = [one for one in Frames(KINDS).feed(self.clerk.due()) if isinstance(one, Ripened)]
         return [(m.unit, m.rows[0].accepted) for one in said for m in one.matured]
 
 

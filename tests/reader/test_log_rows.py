@@ -16,8 +16,16 @@ from router.core.pairs.comparison import Likeness
 from router.core.predictions.rows import Declared
 from router.core.wire.outcomes import Outcome
 from router.core.wire.sampled import Sampled
-from router.link.messages import Decoder
-from router.link.reading import CopyAnswer, Logging, LogState, Ripened, TellTruths, TruthsTold
+from router.link.frames import Frames
+from router.link.reading import (
+    KINDS,
+    CopyAnswer,
+    Logging,
+    LogState,
+    Ripened,
+    TellTruths,
+    TruthsTold,
+)
 from router.reader.book import Taken
 from router.reader.clerk import Clerk, _chosen
 from router.reader.keeper import QUEUE_ROWS_MAX, LogKeeper, digest_of
@@ -170,13 +178,13 @@ class Loop:
         self.clerk.sampled(one)
 
     def tell(self, *truths):
-        (told,) = Decoder().feed(self.clerk.said(TellTruths(1, truths)))
+        (told,) = Frames(KINDS).feed(self.clerk.said(TellTruths(1, truths)))
         assert isinstance(told, TruthsTold)
         return told
 
     def later(self, seconds):
         self.now += seconds
-        said = Decoder().feed(self.clerk.due())
+        said = Frames(KINDS).feed(self.clerk.due())
         self.state = next((one for one in said if isinstance(one, LogState)), None)
         return [one for each in said if isinstance(each, Ripened) for one in each.matured]
 

@@ -15,9 +15,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from router.link.messages import Message
-from router.link.reading import Entered, Found, LogState, Looked, Ripened, TruthsTold
-from router.link.socket import Link, open_link
+from router.link.reading import (
+    KINDS,
+    Entered,
+    Found,
+    LogState,
+    Looked,
+    Message,
+    Ripened,
+    TruthsTold,
+)
+from router.link.socket import Link, opened
 from router.loops import forever
 from router.telemetry.log import get_logger
 
@@ -59,7 +67,7 @@ class ReaderProcess:
         self.pid = 0
         """0 while none runs."""
         self._command = command
-        self._link: Link | None = None
+        self._link: Link[Message] | None = None
         self._wanted = asyncio.Event()
         self._unanswered = 0
         self._heard_s = 0.0
@@ -114,7 +122,7 @@ class ReaderProcess:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
-        self._link = await open_link(ours, self._receive, lambda _why: None)
+        self._link = await opened(ours, Link(KINDS, self._receive, lambda _why: None))
         self.pid, self._unanswered = process.pid, 0
         return process
 

@@ -36,7 +36,8 @@ from router.control.state.postgres_exchange import (
 from router.control.state.postgres_link import LOST, StoreLink
 from router.core.wire.reporter import WorkerId
 from router.core.wire.table import RoutingTable
-from router.link.messages import Decoder, PairReport, Report, SampleReport, SpanReport
+from router.link.frames import Frames
+from router.link.messages import KINDS, PairReport, Report, SampleReport, SpanReport
 from router.loops import background, forever, my_turn, net
 
 GONE_S: Final = 10.0
@@ -211,7 +212,7 @@ class Replicated:
         elif word.text:
             self._hears.noticed(word.who, word.text)
         else:
-            for message in Decoder().feed(word.message):
+            for message in Frames(KINDS).feed(word.message):
                 self._books[type(message)](word.who, message)
 
     def _see(self, found: list[Replica]) -> None:

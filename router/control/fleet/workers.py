@@ -92,7 +92,7 @@ class WorkerProcess:
 
     who: WorkerId
     process: ChildProcess
-    link: Link
+    link: Link[Message]
     port: int = 0
     applied: int = 0
     """Generation of the table of ours in force there; 0 before the first."""

@@ -15,8 +15,8 @@ from router.control.fleet import reader as reader_
 from router.control.fleet.reader import ReaderProcess
 from router.core.pairs.comparison import Likeness
 from router.core.predictions.rows import Declared
-from router.link.messages import Decoder
-from router.link.reading import Found, Read, Reading
+from router.link.frames import Frames
+from router.link.reading import KINDS, Found, Read, Reading
 from router.loops import background
 from router.reader.process import ReaderLoop
 
@@ -135,7 +135,7 @@ def test_a_number_that_no_message_carries_does_not_end_it(number):
     reader = ReaderLoop()
     reader.answer(Reading("r", "json", Likeness()))
     said = reader.said(Read(7, "r", b"%d" % number, b"%d" % (number + 10**18)))
-    (found,) = Decoder().feed(said)
+    (found,) = Frames(KINDS).feed(said)
     assert (found.number, found.error) == (7, "")
     assert found.comparison is not None
 
@@ -147,7 +147,7 @@ def test_a_pair_is_read_by_its_paths_payload_and_tells_its_features():
     asked = gzip.compress(b'{"instances": [{"carrier": "UA"}, {"carrier": "FL"}]}')
     said = [b'{"predictions": [{"label": 1}, {"label": %d}]}' % label for label in (0, 1)]
     told = reader.said(Read(7, "r", *said, payload="v1", request=asked, request_coding="gzip"))
-    (found,) = Decoder().feed(told)
+    (found,) = Frames(KINDS).feed(told)
     rows = found.comparison.rows
     assert [(row.agreed, row.stable.features) for row in rows] == [
         (True, ("UA",)), (False, ("FL",)),
@@ -158,6 +158,6 @@ def test_a_finding_that_cannot_be_written_is_a_failed_reading(monkeypatch):
     reader = ReaderLoop()
     reader.answer(Reading("r", "json", Likeness()))
     monkeypatch.setattr(reader, "answer", lambda message: Found(message.number, {2**70}))
-    (found,) = Decoder().feed(reader.said(Read(7, "r", b"1", b"2")))
+    (found,) = Frames(KINDS).feed(reader.said(Read(7, "r", b"1", b"2")))
     assert found == Found(7, None, "OverflowError")
     assert ReaderLoop().said(Reading("r", "json", Likeness())) == b""

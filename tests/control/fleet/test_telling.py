@@ -11,7 +11,8 @@ from router.control.state.postgres_exchange import FailureQuestion, Me
 from router.core.wire.outcomes import ArmCounts, Batch, Cell
 from router.core.wire.reporter import WorkerId
 from router.core.wire.sampled import Sampled
-from router.link.messages import Decoder, LookAgain, PairReport, Report, SampleReport
+from router.link.frames import Frames
+from router.link.messages import KINDS, LookAgain, PairReport, Report, SampleReport
 from tests.control.fleet.hearing import Hearing
 
 WHO = WorkerId("b", 7, 0)
@@ -30,7 +31,7 @@ def slices(words):
         cell.slice
         for word in words
         if word.question is None
-        for message in Decoder().feed(word.message)
+        for message in Frames(KINDS).feed(word.message)
         for batch in message.batches
         for cell in batch.cells
     ]

@@ -8,8 +8,8 @@ import pytest
 from router.core.monitors.settings import ROWS_MAX
 from router.core.monitors.watched import Watched, watched
 from router.core.predictions.rows import Declared
-from router.link.messages import Decoder, encode
-from router.link.reading import Looked
+from router.link.frames import Frames
+from router.link.reading import KINDS, Looked, encode
 
 DECLARED = Declared("label", "score", features=(("age", "numeric"), ("plan", "categorical")))
 
@@ -51,4 +51,4 @@ def test_rows_are_bounded_and_codings_unpacked():
 
 def test_they_go_over_the_link():
     sent = Looked(7, None, watched=seen({"age": 3.5, "plan": [1]}, {"label": "a", "score": None}))
-    assert Decoder().feed(encode(sent)) == [sent]
+    assert Frames(KINDS).feed(encode(sent)) == [sent]
