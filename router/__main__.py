@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -22,6 +23,15 @@ from router.cli.parse import Argument, Option, VerbFunction
 if TYPE_CHECKING:
     import socket
 
+SHARED: Final = (
+    "router.config.certificate", "router.config.payloads", "router.core.cardinality",
+    "router.core.expressions", "router.core.payloads.inputs", "router.core.predictions.rows",
+    "router.core.reviews.confidence", "router.core.rollout.traffic", "router.core.usage.orca",
+    "router.core.usage.signals", "router.core.wire.baseline", "router.core.wire.histogram",
+    "router.core.wire.receipt", "router.core.wire.succession", "router.link.quotas",
+    "router.link.socket", "router.telemetry", "router.upstream.pools",
+)  # fmt: skip
+"""With what they import: what control and a worker both have, so that nothing is imported twice."""
 AUTHORITIES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Where OpenSSL looks for whom the system believes."""
 
@@ -51,10 +61,9 @@ def serve(
 ) -> None:
     """Run the router: proxy, control plane and admin interface, until SIGTERM."""
     gc.disable()  # what a start makes stays; router.garbage takes over when clients are served
-    # Other verbs must start without the server. These two bring what both it and a worker need.
-    import router.link.socket  # noqa: PLC0415
-    import router.upstream.pools  # noqa: F401, PLC0415
-    from router.link.spare import fork  # noqa: PLC0415
+    for name in SHARED:
+        import_module(name)
+    from router.link.spare import fork  # noqa: PLC0415 - other verbs must start without the server
 
     spare = fork(_stand_by)
     # Until router.main listens: nobody is served yet.

@@ -1,10 +1,10 @@
 """A worker that is there before it is wanted: this process as it was when it began.
 
-Most of what a worker imports control imports as well. So the first worker is forked from a router
-that starts, once so much is imported and nothing else has happened: there is no thread, no loop, no
-policy and no secret yet. It waits while control reads the rest of its code; nothing is imported
-twice, and a part of its memory stays shared. What it works with it gets by the link (SCM_RIGHTS);
-should control end before that, the link closes, and it ends as well.
+Half of what a worker imports control imports as well. So the first worker is forked from a router
+that starts, once that is imported and nothing else has happened: there is no thread, no loop, no
+policy and no secret yet. It imports what forwards, and waits, while control reads the rest of its
+own code; a small part of its memory stays shared. What it works with it gets by the link
+(SCM_RIGHTS); should control end before that, the link closes, and it ends as well.
 
 Each further worker, and each that takes the place of one that died, is a program of its own.
 """

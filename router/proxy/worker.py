@@ -291,6 +291,7 @@ def stand_by(link: socket.socket) -> None:
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: F401, PLC0415 - see `serve`; imported while there is time
     if (given := terms(link)) is not None:
+        gc.enable()  # control starts without
         serve(link.detach(), given.worker, Listen("", 0, given.listen), given.quotas)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from router.link import spare
+from router.proxy import worker
 
 CONTROL = """
 import asyncio, json, os, socket
@@ -66,3 +70,27 @@ def test_where_an_end_cannot_be_awaited_there_is_none(monkeypatch):
 
     monkeypatch.setattr(spare.os, "pidfd_open", refused)
     assert spare.fork(lambda _link: None) is None
+
+
+def test_a_worker_that_was_forked_collects_garbage(monkeypatch):
+    """Control starts with its collector at rest, and so was the worker's for life."""
+    ours, theirs = socket.socketpair()
+    listen, quotas = os.pipe()
+    found = []
+
+    def served(link, index, listen, quotas):
+        found.append((index, gc.isenabled()))
+        for fd in (link, listen.fd, quotas):
+            os.close(fd)
+
+    monkeypatch.setattr(worker, "serve", served)
+    with ours:
+        socket.send_fds(ours, [b"3"], [listen, quotas])
+        os.close(listen)
+        os.close(quotas)
+        gc.disable()
+        try:
+            worker.stand_by(theirs)
+        finally:
+            gc.enable()
+    assert found == [(3, True)]

@@ -23,6 +23,12 @@ DECIDING = {
 """What only who routes, counts and decides needs: a policy is read without what moves there."""
 COUNTING = {"router.core.monitors.checks", "router.core.monitors.monitors", "router.core.snapshots"}
 """How monitors count; who sends them values does without."""
+COMPARING = {"router.core.pairs.comparison", "router.link.reading"}
+"""What is said between control and the reader; a worker makes no types of it."""
+COUNTED = {"router.core.wire.table", "router.core.wire.outcomes", "router.link.messages"}
+"""What is said between control and workers; the reader makes no types of it."""
+LOGGING = {"router.reader.clerk", "router.reader.keeper", "hashlib", "pathlib", "urllib.parse"}
+"""How a prediction log is kept, and 2 MB: for a reader that is told of one."""
 CHECK = "import router.__main__ as it; sys.argv[1:] = ['check', 'configs/canary.yaml']; it.main()"
 
 WITHOUT = {
@@ -33,11 +39,14 @@ WITHOUT = {
     "the reader": (
         "import router.reader.process",
         COUNTING
+        | COUNTED
+        | LOGGING
         | {"pydantic", "yaml", "asyncio", "aiohttp", "argparse", "structlog", "router.core.policy"},
     ),
     "a worker": (
         "import router.proxy.worker",
         COUNTING
+        | COMPARING
         | {"pydantic", "yaml", "aiohttp", "argparse", "numpy", "structlog", "router.core.policy"},
     ),
     "control": ("import router.main", {"click", "numpy", "rich", "asyncpg", "pyarrow"}),
@@ -85,13 +94,34 @@ print(json.dumps(sum(
 """
 
 
-@pytest.mark.parametrize(("who", "most"), [("the reader", 86), ("a worker", 100)])
+@pytest.mark.parametrize(("who", "most"), [("the reader", 27), ("a worker", 86)])
 def test_it_makes_few_data_classes(who, most):
     """Each has its methods compiled from text as the process starts, which takes 0.7 ms."""
     assert behind(WITHOUT[who][0], DATA_CLASSES) <= most
 
 
 SERVED = "import router.__main__ as it; sys.argv[1:] = ['serve', 'nowhere.yaml']; it.main()"
+OURS = """
+print(json.dumps([name for name in sys.modules if name.startswith("router.")]))
+"""
+
+
+def test_before_the_first_worker_is_forked_there_is_what_both_have_and_no_more():
+    before = set(behind("import router.__main__ as it; [*map(it.import_module, it.SHARED)]", OURS))
+    control, worker = (set(behind(WITHOUT[who][0], OURS)) for who in ("control", "a worker"))
+    command = {name for name in before if name.startswith(("router.__main__", "router.cli"))}
+
+    assert before - command == (control & worker) - {"router.link.spare"}
+
+
+def test_control_has_no_code_that_forwards():
+    """The first worker is forked before it imports that; what it then writes stays its own."""
+    control = behind(SERVED, OURS)
+
+    assert "router.control.plane" in control
+    assert [name for name in control if name.startswith("router.proxy")] == []
+
+
 TRUST = """
 import os, aiohttp.connector as it
 shown = {name: value for name, value in os.environ.items() if name.startswith("SSL_CERT_")}
