@@ -76,7 +76,7 @@ def serve(
 
 def _stand_by(link: socket.socket) -> None:
     """The first worker, in its own process: control keeps none of the code that forwards."""
-    from router.proxy.worker import stand_by  # noqa: PLC0415
+    from router.proxy.worker import stand_by  # noqa: PLC0415 - control has no use for it
 
     stand_by(link)
 
