@@ -178,9 +178,9 @@ class LogState(msgspec.Struct, frozen=True):
 
 ToReader = Reading | Read | Reads | Look | Enter | Logging | CopyAnswer | TellTruths
 FromReader = Found | Looked | Entered | TruthsTold | Ripened | LogState
-Message = ToReader | FromReader
+ReaderMessage = ToReader | FromReader
 
-KINDS: Kinds[Message] = Kinds({
+KINDS: Kinds[ReaderMessage] = Kinds({
     9: Reading, 10: Read, 11: Found, 13: Reads, 14: Look, 15: Looked,
     16: Logging, 17: CopyAnswer, 18: TellTruths, 19: TruthsTold, 20: Ripened, 21: LogState,
     22: Enter, 23: Entered,

@@ -35,8 +35,8 @@ from router.link.reading import (
     Logging,
     Look,
     Looked,
-    Message,
     Read,
+    ReaderMessage,
     Reading,
     Reads,
     TellTruths,
@@ -68,7 +68,7 @@ class ReaderLoop:
     def __repr__(self) -> str:
         return f"<Reader of {len(self._readings)} routes>"
 
-    def said(self, message: Message) -> bytes:
+    def said(self, message: ReaderMessage) -> bytes:
         """The bytes of the answer, none without one; what cannot be written is a failed reading."""
         if isinstance(message, Logging | CopyAnswer | TellTruths):
             if self.clerk is None:
@@ -81,7 +81,7 @@ class ReaderLoop:
             assert isinstance(found, Found | Looked)  # noqa: S101 - there were foreign words in it
             return encode(type(found)(found.number, None, type(error).__name__))
 
-    def answer(self, message: Message) -> Found | Looked | Entered | None:
+    def answer(self, message: ReaderMessage) -> Found | Looked | Entered | None:
         """What a message is answered by. Whatever the bytes are, it does not raise."""
         if isinstance(message, Reading):
             self._readings[message.route] = message

@@ -133,7 +133,7 @@ def test_any_cut_of_a_stream_gives_the_same_messages(sent, size):
 
 @pytest.mark.parametrize("kinds", SPOKEN)
 def test_every_message_has_a_number(kinds):
-    spoken = messages.Message if kinds is messages.KINDS else reading.Message
+    spoken = messages.Message if kinds is messages.KINDS else reading.ReaderMessage
     assert set(get_args(spoken)) == set(kinds.types.values())
 
 

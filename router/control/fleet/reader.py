@@ -21,7 +21,7 @@ from router.link.reading import (
     Found,
     LogState,
     Looked,
-    Message,
+    ReaderMessage,
     Ripened,
     TruthsTold,
 )
@@ -67,7 +67,7 @@ class ReaderProcess:
         self.pid = 0
         """0 while none runs."""
         self._command = command
-        self._link: Link[Message] | None = None
+        self._link: Link[ReaderMessage] | None = None
         self._wanted = asyncio.Event()
         self._unanswered = 0
         self._heard_s = 0.0
@@ -83,7 +83,7 @@ class ReaderProcess:
         self._wanted.set()
         return False
 
-    def send(self, message: Message, *, answered: bool = False) -> bool:
+    def send(self, message: ReaderMessage, *, answered: bool = False) -> bool:
         """Queue a message; ``answered``: an answer is to come. False when it cannot be sent now."""
         if self._link is None or not self._link.send(message):
             return False
@@ -135,7 +135,7 @@ class ReaderProcess:
                 log.warning("reader_silent", pid=process.pid, within_s=SILENT_S)
                 _kill(process)
 
-    def _receive(self, message: Message) -> None:
+    def _receive(self, message: ReaderMessage) -> None:
         if isinstance(message, Found | Looked | Entered | TruthsTold):
             self._unanswered -= 1
             self._heard_s = time.monotonic()
