@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import socket
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -125,8 +126,8 @@ class Rig:
                          slow=sum(arm.slow), fast=sum(arm.fast))  # fmt: skip
         return +total
 
-    async def client(self):
-        return await Client.to(self.plane.port)
+    async def client(self, **more):
+        return await Client.to(self.plane.port, **more)
 
     async def ask(self, data=None, **request):
         """One request on a connection of its own."""
@@ -171,8 +172,21 @@ class Client:
         self.writer = writer
 
     @classmethod
-    async def to(cls, port):
-        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=1 << 20))
+    async def to(cls, port, *, held_bytes=0):
+        """``held_bytes``: so much is taken for it while it does not read; else what a kernel likes.
+
+        On a machine with much memory that may be all of an answer of many megabytes.
+        """
+        made = socket.socket()
+        made.setblocking(False)
+        if held_bytes:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, held_bytes)
+        try:
+            await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", port))
+        except BaseException:
+            made.close()
+            raise
+        return cls(*await asyncio.open_connection(sock=made, limit=1 << 20))
 
     async def ask(self, data=None, *, within_s=WITHIN_S, **fields):
         data = data if data is not None else request(**fields)

@@ -89,7 +89,7 @@ async def test_sending_slowly_is_no_age():
 async def test_reading_slowly_is_no_age():
     limits = {"thresholds_s": (1.0,)}
     async with Scripted(slowly) as backend, Rig(drawn(backend, 9_999, **limits)) as rig:
-        client = await rig.client()
+        client = await rig.client(held_bytes=65_536)
         client.reader._transport.pause_reading()
         client.writer.write(request())
         await until(lambda: any(e.stage is Stage.ANSWERING for e in rig.plane.exchanges))
@@ -117,7 +117,7 @@ async def partly(peer):
 async def test_a_reader_that_outlasts_the_total_is_no_failure_of_the_version(reads_again):
     """Its answer's head has told it whom that would harm."""
     async with Scripted(partly) as backend, Rig(drawn(backend, 9_999, timeouts=BRIEF)) as rig:
-        client = await rig.client()
+        client = await rig.client(held_bytes=65_536)
         client.reader._transport.pause_reading()
         client.writer.write(request())
         await until(lambda: any(e.stage is Stage.ANSWERING for e in rig.plane.exchanges))
