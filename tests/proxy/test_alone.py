@@ -26,7 +26,7 @@ from router.proxy.alone import Alone
 from router.proxy.plane import Listen
 from router.proxy.worker import Worker
 from tests.proxy.process import Process
-from tests.proxy.rig import LIMITS, rollout, route, version
+from tests.proxy.rig import LIMITS, rollout, route, until, version
 from tests.proxy.scripted import OK, Scripted, answers
 
 BROKEN = b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n"
@@ -67,10 +67,15 @@ async def test_a_failing_candidate_is_taken_back_while_control_is_silent_and_tol
             await asyncio.sleep(0.05)
         assert list(told[0].routes) == ["r"]
         assert told[0].routes["r"].startswith("error_rate: failed: candidate ")
-        ledger = Ledger()
-        told_cells = [c for r in worker.reports for b in r.batches for c in b.cells]
-        bad = sum(ledger.book(cell).candidate_bad for cell in told_cells)
-        assert bad == len(candidate.requests)
+
+        def bad():
+            """All of them, which come with the reports behind that word."""
+            ledger = Ledger()
+            cells = [c for r in worker.reports for b in r.batches for c in b.cells]
+            return sum(ledger.book(cell).candidate_bad for cell in cells)
+
+        await until(lambda: bad() >= len(candidate.requests))
+        assert bad() == len(candidate.requests)
         # Only the whole table brings it back: control has decided.
         assert await ask(worker, 20) == {"v1": 20}
         await worker.apply(half(stable, candidate))

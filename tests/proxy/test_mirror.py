@@ -175,7 +175,7 @@ async def mirrored(stable, shadow, **limits):
 
 async def become(rig):
     """Pairs and what became of the copies, once all of them have ended."""
-    await until(lambda: not rig.plane.mirrors.active, 5.0)
+    await until(lambda: not rig.plane.mirrors.active)
     pairs, _ = rig.plane.recorder.take_pairs()
     rig.count()
     told = Counter()
