@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from router.cli.exits import Exit, VerbFailed
-from router.cli.options import AdminLink, Format, OrderOptions, Output, RouteName
+from router.cli.options import AdminLink, OrderOptions, RouteName
 from router.cli.orders import order
+from router.cli.output import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.say import echo
 from router.cli.show import emit

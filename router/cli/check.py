@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from router.cli.exits import Exit, VerbFailed
-from router.cli.options import Format, Output
+from router.cli.output import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.say import echo
 from router.cli.seconds import parse_rate

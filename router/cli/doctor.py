@@ -18,7 +18,8 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from router.cli.exits import Exit, VerbFailed
-from router.cli.options import DEFAULT_ADMIN, AdminLink, Format, Output
+from router.cli.options import DEFAULT_ADMIN, AdminLink
+from router.cli.output import Format, Output
 from router.cli.parse import Argument
 from router.cli.say import echo
 from router.cli.show import columns, emit

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from router.cli.client import path_of
 from router.cli.follow import follow, line
-from router.cli.options import AdminLink, Format, Output, RouteName, interactive
+from router.cli.options import AdminLink, RouteName, interactive
+from router.cli.output import Format, Output
 from router.cli.parse import Option
 from router.cli.say import echo
 from router.cli.show import (

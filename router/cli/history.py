@@ -7,7 +7,8 @@ import time
 from typing import Annotated, Final
 
 from router.cli.client import Client
-from router.cli.options import AdminLink, Format, Output
+from router.cli.options import AdminLink
+from router.cli.output import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.say import echo
 from router.cli.show import coloured, columns, emit, said, when

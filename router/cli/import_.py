@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from router.cli.exits import Exit, VerbFailed
-from router.cli.options import Format, Output
+from router.cli.output import Format, Output
 from router.cli.parse import Argument
 from router.cli.say import echo
 from router.cli.show import emit

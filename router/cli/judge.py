@@ -15,7 +15,7 @@ import msgspec
 from router import loops
 from router.cli.exits import Exit, VerbFailed
 from router.cli.found import log_found
-from router.cli.options import Format, Output
+from router.cli.output import Format, Output
 from router.cli.parse import Option
 from router.cli.say import echo
 from router.cli.show import emit

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from router.cli.options import AdminLink, Format, Output
+from router.cli.options import AdminLink
+from router.cli.output import Format, Output
 from router.cli.say import echo
 from router.cli.show import coloured, columns, emit
 from router.control.told.answers import HealthView

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from router.cli.exits import Exit, VerbFailed
-from router.cli.options import AdminLink, Format, Output
+from router.cli.options import AdminLink
+from router.cli.output import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.say import echo
 from router.cli.show import emit

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from router.cli.client import path_of
-from router.cli.options import AdminLink, Format, Output, RouteName
+from router.cli.options import AdminLink, RouteName
+from router.cli.output import Format, Output
 from router.cli.parse import Option
 from router.cli.say import echo
 from router.cli.show import chosen, columns, emit, when

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,15 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_ADMIN = "http://127.0.0.1:8081"
 
 
-class Output(StrEnum):
-    """How results are written."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 RouteName = Annotated[str, Argument("Route; may be left out if there is just one.")]
-Format = Annotated[Output, Option("table for people, json for programs.", "--output", "-o")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 
 from router.cli.client import Client, Unreachable, path_of
 from router.cli.exits import Exit, VerbFailed
-from router.cli.options import AdminLink, OrderOptions, Output, interactive
+from router.cli.options import AdminLink, OrderOptions, interactive
+from router.cli.output import Output
 from router.cli.say import confirm, echo
 from router.cli.show import ENDED, chosen, coloured, emit
 from router.control.told.answers import OrderView

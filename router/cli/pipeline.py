@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from router.cli.exits import Exit, VerbFailed
-from router.cli.options import AdminLink, Format, Output
+from router.cli.options import AdminLink
+from router.cli.output import Format, Output
 from router.cli.parse import Option
 from router.cli.say import echo
 from router.cli.show import ENDED, coloured, columns, emit, when

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypedDict
 
 from router.cli.check import expected
 from router.cli.exits import Exit, VerbFailed
-from router.cli.options import Format, Output
+from router.cli.output import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.say import echo
 from router.cli.show import columns, emit

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from router.cli.exits import Exit, VerbFailed
 from router.cli.log import table_errors, there
-from router.cli.options import AdminLink, Format, Output
+from router.cli.options import AdminLink
+from router.cli.output import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.say import echo
 from router.cli.show import columns, emit, when

@@ -16,7 +16,8 @@ import msgspec
 from router.cli.exits import Exit, VerbFailed
 from router.cli.found import VALUES, ScoreFoundView, gates_of
 from router.cli.log import table_errors, there
-from router.cli.options import Format, Output, interactive
+from router.cli.options import interactive
+from router.cli.output import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.say import confirm, echo
 from router.cli.seconds import parse_rate

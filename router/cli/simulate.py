@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 from router.cli.exits import Exit, VerbFailed
-from router.cli.options import Format, Output
+from router.cli.output import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.say import echo
 from router.cli.seconds import parse_rate

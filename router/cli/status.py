@@ -6,7 +6,8 @@ from typing import Annotated
 
 from router.cli.exits import Exit, VerbFailed
 from router.cli.follow import follow, line
-from router.cli.options import AdminLink, Format, Output
+from router.cli.options import AdminLink
+from router.cli.output import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.say import echo
 from router.cli.seconds import parse_seconds

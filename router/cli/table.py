@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from router.cli.exits import Exit, VerbFailed
 from router.cli.log import table_errors, there
-from router.cli.options import Format, Output
+from router.cli.output import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.say import echo
 from router.cli.show import emit

@@ -9,7 +9,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 import router
-from router.cli.options import Format, Output
+from router.cli.output import Format, Output
 from router.cli.say import echo
 from router.cli.show import emit
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from router.cli.options import AdminLink, Format, Output
+from router.cli.options import AdminLink
+from router.cli.output import Format, Output
 from router.cli.parse import Argument, Option
 from router.cli.say import echo
 from router.cli.show import chosen, emit

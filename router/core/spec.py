@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from difflib import get_close_matches
-from typing import Any, Self
+from importlib import import_module
+from typing import Any, Generic, Self, TypeVar, Union
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 
 class Spec(BaseModel):
@@ -31,16 +32,20 @@ class Spec(BaseModel):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """As part of another type it is read by itself: only what is written is ever built."""
-        if handler.field_name is None:
-            return handler(source)
+        return handler(source) if handler.field_name is None else cls.by_itself()
+
+    @classmethod
+    def by_itself(cls) -> CoreSchema:
+        """A schema that leaves the reading to the type, which is built when it is first written."""
         return core_schema.no_info_plain_validator_function(
             cls.model_validate,
             ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}",
-            metadata={"pydantic_js_functions": [lambda _, make: cls._json_schema(make)]},
+            metadata={"pydantic_js_functions": [lambda _, make: cls.json_schema_of(make)]},
         )
 
     @classmethod
-    def _json_schema(cls, make: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def json_schema_of(cls, make: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """What an editor is told of it, where it is a part of another type."""
         cls.model_rebuild()
         return make(cls.__pydantic_core_schema__)
 
@@ -48,6 +53,88 @@ class Spec(BaseModel):
     def unwritten(cls) -> Self:
         """What holds where it is not written: the defaults, without what reads others."""
         return cls.model_construct()
+
+
+class Later:
+    """Stands for ``module:Type`` in the annotation of a key that few policies have.
+
+    The module is imported when the key is first written, or when somebody asks for the schema. All
+    of a policy that has such a key has it by the same ``Later``: the schema then tells of it once.
+    """
+
+    def __init__(self, spelled: str) -> None:
+        self._spelled = spelled
+
+    def __or__(self, other: Any) -> Any:
+        return Union[self, other]  # noqa: UP007 - the other spelling calls this very method
+
+    @property
+    def kind(self) -> type[Spec]:
+        """The type itself."""
+        return _imported(self._spelled)
+
+    def _read(self, value: Any) -> Spec:
+        return self.kind.model_validate(value)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """As :meth:`Spec.by_itself`, without the type."""
+        return core_schema.no_info_plain_validator_function(
+            self._read,
+            ref=f"{self._spelled.replace(':', '.')}:{id(self)}",
+            metadata={"pydantic_js_functions": [lambda _, make: self._json_schema(make)]},
+        )
+
+    def _json_schema(self, make: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return self.kind.json_schema_of(make)
+
+
+def _imported(spelled: str) -> type[Any]:
+    module, _, name = spelled.partition(":")
+    found: type[Any] = getattr(import_module(module), name)
+    return found
+
+
+KindT = TypeVar("KindT", bound=Spec)
+
+
+class Kinds(MutableMapping[str, type[KindT]], Generic[KindT]):
+    """A visible table of types by the names they are written with.
+
+    An entry is a type, or ``module:Type``, which is imported when somebody first asks for it: a
+    policy that names four gates imports four.
+    """
+
+    def __init__(self, entries: Mapping[str, type[KindT] | str]) -> None:
+        self._entries = dict(entries)
+
+    def __getitem__(self, name: str) -> type[KindT]:
+        entry = self._entries[name]
+        if isinstance(entry, str):
+            entry = self._entries[name] = _imported(entry)
+        return entry
+
+    def __setitem__(self, name: str, entry: type[KindT]) -> None:
+        self._entries[name] = entry
+
+    def __delitem__(self, name: str) -> None:
+        del self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def name(self, value: object) -> str:
+        """The name of what ``value`` is exactly; empty: it is nothing of the table."""
+        kind = type(value)
+        spelled = f"{kind.__module__}:{kind.__qualname__}"
+        return next((name for name, one in self._entries.items() if one in (kind, spelled)), "")
 
 
 class OneOf:
@@ -59,9 +146,7 @@ class OneOf:
     ``gone`` has the entries of earlier routers and what is expected in their place.
     """
 
-    def __init__(
-        self, table: Mapping[str, type[BaseModel]], what: str, gone: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, table: Kinds[Any], what: str, gone: Mapping[str, str] | None = None) -> None:
         self.table = table
         self.what = what
         self.gone = gone or {}
@@ -70,28 +155,29 @@ class OneOf:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """A mapping with exactly one key, whose value is checked by that key's type."""
-        fields = {
-            name: core_schema.typed_dict_field(handler.generate_schema(entry), required=False)
-            for name, entry in self.table.items()
-        }
-        tagged = core_schema.typed_dict_schema(fields, extra_behavior="forbid")
-        return core_schema.chain_schema(
-            [
-                core_schema.no_info_plain_validator_function(self._tagged),
-                tagged,
-                core_schema.no_info_plain_validator_function(
-                    lambda choice: next(iter(choice.values()))
-                ),
-            ],
+        return core_schema.no_info_plain_validator_function(
+            self._read,
             serialization=core_schema.plain_serializer_function_ser_schema(
                 self._written, info_arg=True
             ),
-            metadata={"pydantic_js_functions": [lambda _, make: self._json_schema(tagged, make)]},
+            metadata={"pydantic_js_functions": [lambda _, make: self._json_schema(make)]},
         )
 
-    def _tagged(self, value: Any) -> Any:
-        if isinstance(value, tuple(self.table.values())):
-            return {self._name(value): value}
+    def _read(self, value: Any) -> Any:
+        if self.table.name(value):
+            return value
+        tagged = self._tagged(value)
+        schema = self._schema(name for name in tagged if name in self.table)
+        return next(iter(SchemaValidator(schema).validate_python(tagged).values()))
+
+    def _schema(self, names: Iterable[str]) -> CoreSchema:
+        fields = {
+            name: core_schema.typed_dict_field(self.table[name].by_itself(), required=False)
+            for name in names
+        }
+        return core_schema.typed_dict_schema(fields, extra_behavior="forbid")
+
+    def _tagged(self, value: Any) -> dict[str, Any]:
         self._refuse_gone(value)
         if isinstance(value, str):
             if value not in self.table:
@@ -118,17 +204,11 @@ class OneOf:
     def _names(self) -> str:
         return ", ".join(self.table)
 
-    def _name(self, value: object) -> str:
-        for name, entry in self.table.items():
-            if type(value) is entry:
-                return name
-        raise KeyError(type(value).__name__)
-
     def _written(self, value: BaseModel, info: core_schema.SerializationInfo) -> dict[str, Any]:
-        return {self._name(value): value.model_dump(mode=info.mode)}
+        return {self.table.name(value): value.model_dump(mode=info.mode)}
 
-    def _json_schema(self, tagged: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        mapping = handler(tagged) | {"minProperties": 1, "maxProperties": 1}
+    def _json_schema(self, make: GetJsonSchemaHandler) -> JsonSchemaValue:
+        mapping = make(self._schema(self.table)) | {"minProperties": 1, "maxProperties": 1}
         return {"anyOf": [mapping, {"enum": list(self.table)}]}
 
 

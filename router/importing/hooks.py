@@ -6,7 +6,8 @@ import re
 from typing import Any, Final
 
 from router.config.problems import Path
-from router.core.policy.hooks import HOOKS, HOOKS_MAX, Asked, Check
+from router.core.policy.hooks import Asked, Check
+from router.core.policy.points import HOOKS, HOOKS_MAX
 from router.core.quantities import parse_duration
 from router.core.urls import checked_url
 from router.importing.draft import Draft

@@ -10,7 +10,7 @@ from router.config.check import statistics
 from router.config.watch import FileWatch, fingerprint
 from router.core.gates import GATES
 from router.core.payloads import PAYLOADS
-from router.core.policy.hooks import HOOKS
+from router.core.policy.points import HOOKS
 from router.core.spec import Spec
 from router.core.strategies import RAMPS, STRATEGIES
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from router.config import PolicyError, loads, schema
-from router.core.policy.hooks import HOOKS
+from router.core.policy.points import HOOKS
 from router.importing import IMPORTERS, import_policy
 from router.importing.manifest import seconds_text, share_text
 from router.importing.written import WrittenRoute

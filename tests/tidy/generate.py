@@ -15,6 +15,7 @@ from router.core.payloads import PAYLOADS
 from router.core.policy import Policy
 from router.core.rollout.machine import TRANSITIONS
 from router.core.rollout.rollout import TERMINAL
+from router.core.spec import Later
 from router.core.strategies import STRATEGIES
 from tests.tidy.commands_page import commands_page
 from tests.tidy.grafana import grafana
@@ -109,6 +110,7 @@ def _models(model: type[BaseModel], seen: set[type[BaseModel]]):
 
 
 def _inside(annotation):
+    annotation = annotation.kind if isinstance(annotation, Later) else annotation
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         if not inspect.isabstract(annotation):
             yield annotation

@@ -21,6 +21,19 @@ DECIDING = {
     "router.core.wire.outcomes", "router.core.wire.sampled", "router.core.wire.table",
 }  # fmt: skip
 """What only who routes, counts and decides needs: a policy is read without what moves there."""
+UNWRITTEN = {
+    "router.cli.options", "router.config.hints", "router.config.schema",
+    *(f"router.core.gates.{gate}" for gate in (
+        "accuracy", "auc", "business", "cascade", "classes", "cost", "fairness", "judge", "mae",
+        "nulls", "positive_rate", "prometheus", "resources", "scores", "shadow_slo", "slo",
+        "streams", "trust", "webhook",
+    )),
+    *(f"router.core.policy.{part}" for part in (
+        "answers", "cache", "hooks", "metrics", "monitors", "priority", "quota", "recording",
+        "review", "tunnels",
+    )),
+}  # fmt: skip
+"""What configs/canary.yaml does not write, and the words for what is wrong in it."""
 COUNTING = {"router.core.monitors.checks", "router.core.monitors.monitors", "router.core.snapshots"}
 """How monitors count; who sends them values does without."""
 COMPARING = {"router.core.pairs.comparison", "router.link.reading"}
@@ -34,7 +47,7 @@ CHECK = "import router.__main__ as it; sys.argv[1:] = ['check', 'configs/canary.
 WITHOUT = {
     "rampway check": (
         CHECK,
-        SERVER | DECIDING | {"click", "msgspec", "numpy", "rich", "argparse"},
+        SERVER | DECIDING | UNWRITTEN | {"click", "msgspec", "numpy", "rich", "argparse"},
     ),
     "the reader": (
         "import router.reader.process",

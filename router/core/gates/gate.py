@@ -253,6 +253,11 @@ class Gate(Spec):
         return None
 
     @property
+    def asked_again_s(self) -> float:
+        """Within which time it looks whether a user asks again; 0: never."""
+        return 0.0
+
+    @property
     def read_share(self) -> float:
         """Of what it could learn from, 0..1."""
         return 1.0

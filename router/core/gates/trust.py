@@ -53,6 +53,11 @@ class Trust(LateGate):
     """Users who ask again within this time have not taken the answer, such as 60s; needs `sticky`.
     0s: only what feedback says counts."""
 
+    @property
+    def asked_again_s(self) -> float:
+        """As it is written."""
+        return self.again
+
     def begin(self, context: GateContext) -> TrustState:
         """Evidence 1 : 1."""
         return TrustState(self.title, context, self.margin / FULL_BP, dry_run=self.dry_run)

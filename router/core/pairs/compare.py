@@ -1,7 +1,5 @@
 """What `compare` in a policy may say; `Likeness` of :mod:`.comparison` carries it out."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr

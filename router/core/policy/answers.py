@@ -1,7 +1,5 @@
 """What leaves a route, what may enter it, and what is said when no version answers."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -15,10 +13,9 @@ from pydantic import (
 )
 
 from router.core.foreign import ANSWER, Unreadable, read
-from router.core.policy.match import JsonPath
+from router.core.policy.match import FallbackKey, JsonPath
 from router.core.quantities import Bytes, Formed, Number, Text
 from router.core.spec import Spec
-from router.core.urls import HeaderName
 
 DIGITS_MAX: Final = 15
 """Decimal places that a double has at most."""
@@ -107,21 +104,6 @@ class InputsPolicy(Spec):
     """422 answers with what is wrong; stable lets the stable version answer all the same; review
     gives it to people: the version with `person: true`. Bodies that cannot be read, or are larger
     than `buffer`, are treated alike."""
-
-
-class FallbackKey(Spec):
-    """What a table is asked with; exactly one way is given."""
-
-    header: HeaderName | None = None
-    """Header whose value is the key."""
-    json_path: JsonPath | None = Field(default=None, alias="json")
-    """Dotted path of a field of a JSON body; the body must fit the route's buffer."""
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.header is None) == (self.json_path is None):
-            raise ValueError("expected exactly one of header, json")
-        return self
 
 
 class FallbackPolicy(Spec):

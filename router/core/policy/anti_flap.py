@@ -1,7 +1,5 @@
 """How soon a candidate that was taken back may be tried again."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Final
 

@@ -1,7 +1,5 @@
 """A response cache: the same question to the same version is asked once."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

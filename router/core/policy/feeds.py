@@ -1,7 +1,5 @@
 """`feeds:` of a route: which other routes' inputs its answers are, and how that is known."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field

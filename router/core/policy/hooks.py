@@ -1,11 +1,9 @@
 """Who is asked and told about a rollout: webhooks at eight points of its life, and alerts.
 
-The points are Flagger's, by the names in :data:`HOOKS`. Each hook is an HTTP POST; an answer of 200
-to 202 means "go". No answer at all is never "go": what is asked and does not answer keeps a rollout
-where it is. Nothing here can keep a rollback from happening.
+The points are Flagger's, by the names in :data:`.points.HOOKS`. Each hook is an HTTP POST; an
+answer of 200 to 202 means "go". No answer at all is never "go": what is asked and does not answer
+keeps a rollout where it is. Nothing here can keep a rollback from happening.
 """
-
-from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Literal, get_args
 
@@ -15,15 +13,12 @@ from router.core.quantities import Flag, Name, Seconds, Text
 from router.core.spec import Spec
 from router.core.urls import Headers, SecretUrl, Url
 
-HOOKS_MAX: Final = 32
-ALERTS_MAX: Final = 32
-
 
 class Hook(Spec):
     """One HTTP endpoint of yours and how it is called."""
 
     point: ClassVar[str] = ""
-    """Its name in :data:`HOOKS`."""
+    """Its name in :data:`.points.HOOKS`."""
 
     name: Name | None = None
     """What people see instead of the point's name, needed for the second hook of a point."""
@@ -108,24 +103,6 @@ class EveryEvent(Hook):
     point: ClassVar[str] = "event"
 
 
-HOOKS: dict[str, type[Hook]] = {
-    kind.point: kind
-    for kind in (
-        ConfirmRollout,
-        PreRollout,
-        DuringRollout,
-        ConfirmTrafficIncrease,
-        ConfirmPromotion,
-        PostRollout,
-        DemandRollback,
-        EveryEvent,
-    )
-}
-"""Every point at which a hook is called. A new one is a class and a line here."""
-
-FIRST_POINTS: Final = ("confirm_rollout", "pre_rollout", "confirm_traffic_increase")
-"""Points that are passed before the candidate gets anything."""
-
 AlertSeverity = Literal["info", "warn", "error"]
 SEVERITIES: Final[tuple[AlertSeverity, ...]] = get_args(AlertSeverity)
 """In rising order."""
@@ -193,6 +170,3 @@ class Alert(Spec):
         """Whether an event of this kind is sent."""
         grave = SEVERITIES.index(severity or TRIGGERS[trigger])
         return trigger in self.on and grave >= SEVERITIES.index(self.severity)
-
-
-AlertList = Annotated[tuple[Alert, ...], Field(max_length=ALERTS_MAX)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from router.core.gates.by import SegmentKeys
 from router.core.gates.gate import Gate
 from router.core.gates.needs import Need
-from router.core.gates.trust import Trust
 from router.core.logged.terms import KeyedFeed, LogTerms, RouteLog
 from router.core.pairs.compare import Compare
 from router.core.pairs.comparison import Likeness
@@ -93,5 +92,5 @@ def _of(route: Route, log: LogPolicy) -> RouteLog:
         route.name, route.payload, likeness_of(route), log.bodies, log.redact, _person(route, log),
         segment, log.sample * FULL_BP // most,
         tuple(name for name in route.versions if route.person(name)), route.declared,
-        max((gate.again for gate in gates if isinstance(gate, Trust)), default=0.0), log.mature,
+        max((gate.asked_again_s for gate in gates), default=0.0), log.mature,
     )  # fmt: skip

@@ -1,7 +1,5 @@
 """Which requests belong to a route."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
@@ -126,3 +124,18 @@ class Match(Spec):
         if self.host is None or self.host == other:
             return True
         return other is not None and self.host.startswith("*.") and other.endswith(self.host[1:])
+
+
+class FallbackKey(Spec):
+    """What a table is asked with; exactly one way is given."""
+
+    header: HeaderName | None = None
+    """Header whose value is the key."""
+    json_path: JsonPath | None = Field(default=None, alias="json")
+    """Dotted path of a field of a JSON body; the body must fit the route's buffer."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.header is None) == (self.json_path is None):
+            raise ValueError("expected exactly one of header, json")
+        return self

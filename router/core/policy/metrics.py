@@ -1,7 +1,5 @@
 """`metrics:` of a route: how its versions are asked what they use."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, StrictInt, StrictStr, model_validator

@@ -1,7 +1,5 @@
 """`monitors:` of a route: what incoming requests and answers are held against, and what follows."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from router.core.gates.latency import Latency
-from router.core.gates.shadow_slo import ShadowSlo
 from router.core.policy.finding import Finding
 from router.core.policy.route import Route
 from router.core.strategies import Automation
@@ -32,7 +30,7 @@ def people_answer(route: Route) -> Iterator[Finding]:
             message = f"expected no {key} copies: a person is not asked a second time"
             yield Finding(("rollout", "compare", key), message, "remove it")
     for index, gate in enumerate(rollout.gates):
-        if isinstance(gate, Latency | ShadowSlo) and "gates" in rollout.model_fields_set:
+        if gate.kind in {"latency", "shadow_slo"} and "gates" in rollout.model_fields_set:
             message = f"{gate.title} would hold a model against the taking of a person's request"
             yield Finding(("rollout", "gates", index), message, "use slo, or remove it")
 

@@ -1,7 +1,5 @@
 """The prediction log: where it is kept, and what of each route."""
 
-from __future__ import annotations
-
 from typing import Annotated
 from urllib.parse import urlsplit
 

@@ -1,7 +1,5 @@
 """`priority:` of a route: which requests can wait, and are the first to meet a candidate."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field, StrictInt

@@ -1,7 +1,5 @@
 """How much one client may ask of a route, and how its ways are watched."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictInt, model_validator

@@ -1,7 +1,5 @@
 """What of the evidence's food is kept, so that decisions can be made again."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field, StrictInt

@@ -1,14 +1,12 @@
 """Where the outcome of a rollout is written back to: the model registry."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr
 
 from router.core.quantities import Formed, Name, Seconds, Text
-from router.core.spec import Spec
+from router.core.spec import Kinds, Spec
 from router.core.urls import Headers, Url
 
 _VERSION = re.compile(r"v?([0-9]{1,9})\Z")
@@ -59,5 +57,5 @@ class MlflowRegistry(Registry):
         return self.versions.get(name) or (match[1] if match else None)
 
 
-REGISTRIES: dict[str, type[Registry]] = {"mlflow": MlflowRegistry}
+REGISTRIES: Kinds[Registry] = Kinds({"mlflow": MlflowRegistry})
 """Every registry. A new one is a class and a line here, and its calls in the control plane."""

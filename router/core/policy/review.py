@@ -1,7 +1,5 @@
 """`review:` of a route: which answers people look at, and what clients get meanwhile."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, StrictInt

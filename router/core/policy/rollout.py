@@ -1,10 +1,8 @@
 """How a candidate may take over: strategy, gates, budgets, and what clients are spared."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
@@ -12,8 +10,8 @@ from router.core.gates import GATES, GONE, Gate
 from router.core.gates.sample import Detect
 from router.core.pairs.compare import Compare
 from router.core.policy.anti_flap import AntiFlap
-from router.core.policy.hooks import FIRST_POINTS, HOOKS, HOOKS_MAX, AlertList, Hook
 from router.core.policy.match import Method, PathGlob
+from router.core.policy.points import FIRST_POINTS, AlertList, HookList
 from router.core.policy.status import FailureStatus
 from router.core.policy.windows import TimeWindow
 from router.core.quantities import (
@@ -32,6 +30,9 @@ from router.core.strategies import STRATEGIES, Auto, Canary, Shadow, Strategy
 from router.core.urls import HeaderName
 from router.core.wire.credentials import CREDENTIALS
 from router.core.words import FULL_BP
+
+if TYPE_CHECKING:
+    from router.core.policy.hooks import Hook
 
 SHARING_MAX: Final = 100_000
 """Rollouts that may share one `false_rollback_rate`."""
@@ -261,7 +262,7 @@ class RolloutPolicy(Spec):
     """When it may advance, by a wall clock; absent: always. Rollbacks and people's orders may."""
     group: Name | None = None
     """Rollouts of a group leave each step together, and one that is taken back takes all back."""
-    hooks: tuple[Annotated[Hook, OneOf(HOOKS, "hook")], ...] = Field((), max_length=HOOKS_MAX)
+    hooks: HookList = ()
     """Webhooks that are asked or told at points of its life."""
     alerts: AlertList = ()
     """Who is told about this rollout, besides the alerts of the whole policy."""
@@ -300,7 +301,7 @@ class RolloutPolicy(Spec):
         """Whether a hook is asked before the candidate gets anything."""
         return any(hook.point in FIRST_POINTS for hook in self.hooks)
 
-    def hooks_at(self, *points: str) -> tuple[Hook, ...]:
+    def hooks_at(self, *points: str) -> "tuple[Hook, ...]":
         """The hooks of these points, in the order of the points and then of the file."""
         return tuple(hook for point in points for hook in self.hooks if hook.point == point)
 
@@ -313,10 +314,10 @@ class RolloutPolicy(Spec):
     @property
     def parts(self) -> Iterator[tuple[tuple[str, ...], Strategy]]:
         """The strategy and what follows it, each with its path below the rollout."""
-        path, part = ("strategy", _word(self.strategy)), self.strategy
+        path, part = ("strategy", STRATEGIES.name(self.strategy)), self.strategy
         yield path, part
         if isinstance(part, Shadow) and part.then is not None:
-            yield (*path, "then", _word(part.then)), part.then
+            yield (*path, "then", STRATEGIES.name(part.then)), part.then
 
     def plan(self) -> Plan:
         """The strategy's plan with this rollout's duration.
@@ -344,7 +345,3 @@ class RolloutPolicy(Spec):
         for index in mixed[-1:]:
             steps[index] = replace(steps[index], proof=True)
         return replace(made, steps=tuple(steps))
-
-
-def _word(strategy: Strategy) -> str:
-    return next(word for word, kind in STRATEGIES.items() if type(strategy) is kind)

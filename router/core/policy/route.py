@@ -1,9 +1,7 @@
 """A route: what clients address, and the versions that may answer."""
 
-from __future__ import annotations
-
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -18,32 +16,44 @@ from pydantic.json_schema import JsonSchemaValue
 
 from router.core.gates.agreement import Agreement
 from router.core.gates.gate import Gate
-from router.core.gates.judge import JudgeGate
-from router.core.gates.positive_rate import PositiveRate
 from router.core.gates.segmented import SegmentedGate
 from router.core.pairs.compare import Segment
 from router.core.payloads import PAYLOADS
-from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
-from router.core.policy.cache import CachePolicy
 from router.core.policy.feeds import Feeds
 from router.core.policy.match import JsonPath, Match, PathGlob
-from router.core.policy.metrics import MetricsPolicy
-from router.core.policy.monitors import MonitorsPolicy
 from router.core.policy.prediction_log import LogPolicy
-from router.core.policy.priority import Priority
-from router.core.policy.quota import Extraction, Quota
 from router.core.policy.registry import REGISTRIES, Registry
-from router.core.policy.review import ReviewPolicy
 from router.core.policy.rollout import RolloutPolicy
 from router.core.policy.status import Status
-from router.core.policy.tunnels import Tunnels
 from router.core.policy.version import Version
 from router.core.predictions.rows import NOTHING, Declared, leaf_name
 from router.core.predictions.schema import Predictions
 from router.core.quantities import BasisPoints, Bytes, Flag, Formed, Name, Seconds, Text
-from router.core.spec import OneOf, ShortFor, Spec
+from router.core.spec import Later, OneOf, ShortFor, Spec
 from router.core.urls import HeaderName
 from router.core.words import FULL_BP
+
+if TYPE_CHECKING:
+    from router.core.policy.answers import AnswersPolicy, FallbackPolicy, InputsPolicy
+    from router.core.policy.cache import CachePolicy
+    from router.core.policy.metrics import MetricsPolicy
+    from router.core.policy.monitors import MonitorsPolicy
+    from router.core.policy.priority import Priority
+    from router.core.policy.quota import Extraction, Quota
+    from router.core.policy.review import ReviewPolicy
+    from router.core.policy.tunnels import Tunnels
+else:
+    AnswersPolicy = Later("router.core.policy.answers:AnswersPolicy")
+    FallbackPolicy = Later("router.core.policy.answers:FallbackPolicy")
+    InputsPolicy = Later("router.core.policy.answers:InputsPolicy")
+    CachePolicy = Later("router.core.policy.cache:CachePolicy")
+    MetricsPolicy = Later("router.core.policy.metrics:MetricsPolicy")
+    MonitorsPolicy = Later("router.core.policy.monitors:MonitorsPolicy")
+    Priority = Later("router.core.policy.priority:Priority")
+    Extraction = Later("router.core.policy.quota:Extraction")
+    Quota = Later("router.core.policy.quota:Quota")
+    ReviewPolicy = Later("router.core.policy.review:ReviewPolicy")
+    Tunnels = Later("router.core.policy.tunnels:Tunnels")
 
 
 def _payload(name: str) -> str:
@@ -192,9 +202,9 @@ TOKENS_BP = 1_000
 
 def _looks_at_scores(gate: Gate) -> Gate:
     """A gate on pairs with what it says of scores, where a range makes that mean something."""
-    if isinstance(gate, Agreement) and "apart" not in gate.model_fields_set:
+    if gate.kind == "agreement" and "apart" not in gate.model_fields_set:
         return gate.model_copy(update={"apart": 5_000})
-    if isinstance(gate, PositiveRate) and "score_margin" not in gate.model_fields_set:
+    if gate.kind == "positive_rate" and "score_margin" not in gate.model_fields_set:
         return gate.model_copy(update={"score_margin": 100})
     return gate
 
@@ -345,7 +355,7 @@ class Route(Spec):
         rollout = self.rollout
         if rollout is None or self.payload in {"opaque", "openai"}:
             return self
-        if any(isinstance(gate, Agreement | JudgeGate) for gate in rollout.gates):
+        if any(gate.kind in {"agreement", "judge"} for gate in rollout.gates):
             return self
         if any(step.mirror_bp for step in rollout.plan().steps):
             written = "gates" in rollout.model_fields_set

@@ -9,8 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from router.core.gates.classes import Classes
-from router.core.gates.trust import Trust
 from router.core.logged.redaction import names_field
 from router.core.payloads.inputs import READABLE
 from router.core.policy.cascades import feeds_joined
@@ -266,7 +264,7 @@ def known_versions(route: Route) -> Iterator[Finding]:
 def users_known(route: Route) -> Iterator[Finding]:
     """Who asks again is somebody."""
     for index, gate in enumerate(route.rollout.gates if route.rollout else ()):
-        if isinstance(gate, Trust) and gate.again and route.sticky is None:
+        if gate.asked_again_s and route.sticky is None:
             path: KeyPath = ("rollout", "gates", index, "trust", "again")
             message = "expected sticky on the route, which says who asks again, got none"
             yield Finding(path, message, "add sticky: {header: X-User-Id}")
@@ -323,7 +321,7 @@ def redacted_nowhere(route: Route) -> Iterator[Finding]:
     names = frozenset(route.log.redact if route.log else ())
     for index, gate in enumerate(route.rollout.gates if names and route.rollout else ()):
         by = gate.segments.feature if gate.segments is not None else None
-        told = by or (route.declared.label if isinstance(gate, Classes) else "")
+        told = by or (route.declared.label if gate.kind == "classes" else "")
         if told and names_field(told, names):
             message = f"{gate.title} would tell values of {told}, which log.redact keeps nowhere"
             hint = f"remove it, or take {told} out of log.redact"

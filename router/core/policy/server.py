@@ -1,23 +1,25 @@
 """The whole policy: listeners, limits, state, routes."""
 
-from __future__ import annotations
-
 import re
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StrictInt, StrictStr, model_validator
 
 from router.core.databases import POSTGRES_FORM, POSTGRES_URLS, fault
-from router.core.policy.hooks import AlertList
+from router.core.policy.points import AlertList
 from router.core.policy.prediction_log import LogFilePolicy
-from router.core.policy.recording import RecordingPolicy
 from router.core.policy.route import Route
 from router.core.quantities import BasisPoints, Bytes, Flag, Name, Seconds, Text
-from router.core.spec import Spec
+from router.core.spec import Later, Spec
 from router.core.urls import Headers, Url
 from router.core.words import FULL_BP
+
+if TYPE_CHECKING:
+    from router.core.policy.recording import RecordingPolicy
+else:
+    RecordingPolicy = Later("router.core.policy.recording:RecordingPolicy")
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})\Z")
 

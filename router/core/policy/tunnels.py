@@ -1,7 +1,5 @@
 """WebSockets: what becomes of a route's handshakes, and the bounds of the tunnels they open."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,16 +1,13 @@
 """The versions of a model and how the router keeps in touch with their endpoints."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from typing import Annotated, Final, Self
 
 from pydantic import Field, StrictInt, field_validator, model_validator
 
-from router.core.policy.answers import FallbackKey
 from router.core.policy.endpoint import EndpointUrl
-from router.core.policy.match import PathGlob
+from router.core.policy.match import FallbackKey, PathGlob
 from router.core.quantities import BasisPoints, Flag, Formed, Number, Seconds, Text, shown
 from router.core.spec import Spec
 from router.core.urls import Headers

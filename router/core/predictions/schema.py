@@ -1,7 +1,5 @@
 """`predictions:` of a route: where in bodies the prediction is, and what it may be."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (

@@ -4,6 +4,7 @@ A new strategy is one new file with its settings and its ``plan()``, and one lin
 :data:`STRATEGIES`; decoding, ``check``, ``plan``, the JSON Schema and the dashboard follow.
 """
 
+from router.core.spec import Kinds
 from router.core.strategies.automation import Automation
 from router.core.strategies.base import ApprovalPolicy, StepPolicy, Strategy, Until
 from router.core.strategies.blue_green import BlueGreen
@@ -11,13 +12,15 @@ from router.core.strategies.canary import RAMPS, Auto, Canary, Exponential, Line
 from router.core.strategies.experiment import BanditPolicy, Experiment
 from router.core.strategies.shadow import Shadow
 
-STRATEGIES: dict[str, type[Strategy]] = {
-    "canary": Canary,
-    "blue_green": BlueGreen,
-    "shadow": Shadow,
-    "experiment": Experiment,
-    "automation": Automation,
-}
+STRATEGIES: Kinds[Strategy] = Kinds(
+    {
+        "canary": Canary,
+        "blue_green": BlueGreen,
+        "shadow": Shadow,
+        "experiment": Experiment,
+        "automation": Automation,
+    }
+)
 """The visible table of strategies."""
 
 __all__ = [

@@ -11,8 +11,6 @@ with people. A strategy without ``full`` ends in ``partial``: with ``approval`` 
 being judged until a person turns it on.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """What a strategy is, and the YAML of the plateaus that most of them share."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal, TypedDict
 

@@ -1,7 +1,5 @@
 """Blue-green: look at the candidate without risk, then switch everybody in one moment."""
 
-from __future__ import annotations
-
 from router.core.quantities import Seconds
 from router.core.rollout.plan import Plan
 from router.core.rollout.plan import Step as PlanStep

@@ -1,7 +1,5 @@
 """Canary: the candidate answers a growing share of the requests, then all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Self
 
@@ -10,7 +8,7 @@ from pydantic import Field, StrictFloat, StrictInt, model_validator
 from router.core.quantities import BasisPoints, Seconds
 from router.core.rollout.plan import Plan
 from router.core.rollout.plan import Step as PlanStep
-from router.core.spec import OneOf, Spec
+from router.core.spec import Kinds, OneOf, Spec
 from router.core.strategies.base import StepPolicy, Strategy, Until, asked
 
 STEPS_MAX = 200
@@ -88,11 +86,7 @@ class Auto(RampPolicy):
         yield PlanStep(weight_bp=self.to, hold_s=self.hold, auto=True, proof=True, label="auto")
 
 
-RAMPS: dict[str, type[RampPolicy]] = {
-    "linear": Linear,
-    "exponential": Exponential,
-    "auto": Auto,
-}
+RAMPS: Kinds[RampPolicy] = Kinds({"linear": Linear, "exponential": Exponential, "auto": Auto})
 """Every way to generate the steps of a canary. A new one is a class and a line here."""
 
 

@@ -1,7 +1,5 @@
 """Experiment: several versions beside stable for a planned time; nobody is declared the winner."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """Shadow: the candidate sees copies of real requests and answers nobody."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Annotated, Self
 
@@ -10,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from router.core.quantities import Name, Seconds
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.plan import Step as PlanStep
-from router.core.spec import OneOf
+from router.core.spec import Kinds, OneOf
 from router.core.strategies.base import (
     ApprovalPolicy,
     Mirrored,
@@ -27,7 +25,7 @@ from router.core.strategies.canary import Canary
 ALSO_MAX = 8
 """Further shadows; each is one more copy of every request that is copied."""
 
-AFTER: dict[str, type[Strategy]] = {"canary": Canary, "blue_green": BlueGreen}
+AFTER: Kinds[Strategy] = Kinds({"canary": Canary, "blue_green": BlueGreen})
 """What may follow a shadow by itself."""
 
 

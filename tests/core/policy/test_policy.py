@@ -12,6 +12,7 @@ from router.core.policy import Match, Policy, RolloutPolicy, parse_endpoint, ref
 from router.core.policy.route import Route, StickyCookie
 from router.core.policy.rules import covers, findings
 from router.core.rollout.plan import Approval, Default, Ending, Plan, Step
+from router.core.spec import Later
 from router.core.strategies import STRATEGIES
 
 
@@ -254,6 +255,8 @@ def models(model):
 def nested(annotation, metadata=()):
     for marker in metadata:
         yield from getattr(marker, "table", {}).values()
+    if isinstance(annotation, Later):
+        yield annotation.kind
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     yield from (

@@ -7,7 +7,8 @@ from router.config.check import loads
 from router.config.problems import PolicyError
 from router.core.policy import RolloutPolicy
 from router.core.policy.anti_flap import DAY_S, AntiFlap
-from router.core.policy.hooks import HOOKS, TRIGGERS, Alert
+from router.core.policy.hooks import TRIGGERS, Alert
+from router.core.policy.points import HOOKS
 from router.core.policy.registry import MlflowRegistry
 from router.core.urls import checked_url
 
