@@ -177,7 +177,7 @@ class OneOf:
         }
         return core_schema.typed_dict_schema(fields, extra_behavior="forbid")
 
-    def _tagged(self, value: Any) -> dict[str, Any]:
+    def _tagged(self, value: Any) -> Mapping[str, object]:
         self._refuse_gone(value)
         if isinstance(value, str):
             if value not in self.table:

@@ -174,9 +174,11 @@ class Reader(ast.NodeVisitor):
             self.use("names", "", name)
 
     def visit_Constant(self, node):
-        # Annotations are texts where they look ahead.
+        # Annotations are texts where they look ahead; `module:Type` is imported when it is wanted.
         if isinstance(node.value, str) and node.value.isidentifier():
             self.use("texts", "", node.value)
+        elif isinstance(node.value, str) and node.value.startswith("router."):
+            self.use("names", "", node.value.replace(":", "."))
 
     def visit_Attribute(self, node):
         if isinstance(node.value, ast.Name):
