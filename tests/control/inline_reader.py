@@ -5,6 +5,7 @@ from __future__ import annotations
 from router.control.fleet.reader import ReaderProcess
 from router.link.frames import Frames
 from router.link.reading import KINDS, encode
+from router.reader.clerk import Clerk
 from router.reader.process import ReaderLoop
 
 
@@ -54,13 +55,13 @@ class LogReader(InlineReader):
 
     def __init__(self, clock):
         super().__init__()
-        self.reader.clerk._clock = clock.wall
+        self.reader.clerk = Clerk(clock=clock.wall)
 
     def pump(self, most=10**9):
         """Answer everything, and say what is due."""
         while self.sent:
             self._hear(self.reader.said(self.sent.pop(0)))
-        self._hear(self.reader.clerk.due())
+        self._hear(self.reader.due())
 
     def _hear(self, said):
         for message in self.decoder.feed(said) if said else ():
