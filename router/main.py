@@ -43,6 +43,7 @@ from router.control.state.store import Store
 from router.control.told.followed import Followed
 from router.core.policy import Policy
 from router.core.quantities import NAME_FORM
+from router.core.spec import import_all
 from router.garbage import Garbage
 from router.link.spare import Spare
 from router.loops import BOOKS, LoopFailure, awaited, background, forever, my_turn
@@ -87,6 +88,7 @@ async def run(
     except PolicyError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_POLICY
+    background("imports", asyncio.to_thread(import_all))
     path = store_path(loaded)
     try:
         carriers = partial(

@@ -40,7 +40,12 @@ routes:
 """
 
 LAUNCH = """
-import asyncio, sys
+import asyncio, os, sys
+class Told:
+    def find_spec(name, *_):
+        if file := os.environ.get("TOLD_OF_IMPORTS"):
+            print(name, file=open(file, "a"))
+sys.meta_path.insert(0, Told)
 from router.main import run
 from router.telemetry.log import configure
 configure(json=True)
@@ -62,14 +67,14 @@ async def launch(tmp_path, port):
     file.write_text(POLICY.format(port=port, db=tmp_path / "r.db"))
     started = []
 
-    async def start(*more):
+    async def start(*more, **env):
         code = LAUNCH.format(fake=str(FAKE), policy=str(file))
         # A file, not a pipe: workers inherit it, and asyncio waits for the end of pipes.
         out = tmp_path / f"log-{len(started)}"
         with out.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", code, *more, stderr=stderr,
-                env=os.environ | {"GRACE_S": "20"},
+                env=os.environ | {"GRACE_S": "20"} | env,
             )  # fmt: skip
         process.log = out
         started.append(process)
@@ -127,6 +132,15 @@ async def test_it_serves_and_stops_cleanly_at_sigterm(launch, port):
     assert process.returncode == 0
     with pytest.raises(ConnectionRefusedError):
         await asyncio.to_thread(ask, port)
+
+
+async def test_it_imports_as_it_starts_what_a_later_policy_may_name(launch, tmp_path):
+    """What is on the disk by then may be of another version."""
+    start, _ = launch
+    told = tmp_path / "imports"
+    await start(TOLD_OF_IMPORTS=str(told))
+    later = {"router.core.gates.resources", "router.core.gates.fairness"}
+    await until(lambda: later <= set(told.read_text().split()))
 
 
 async def test_sighup_takes_a_good_edit_and_refuses_a_bad_one(launch):

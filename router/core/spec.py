@@ -64,6 +64,7 @@ class Later:
 
     def __init__(self, spelled: str) -> None:
         self._spelled = spelled
+        _SPELLED[spelled] = None
 
     def __or__(self, other: Any) -> Any:
         return Union[self, other]  # noqa: UP007 - the other spelling calls this very method
@@ -90,6 +91,23 @@ class Later:
         return self.kind.json_schema_of(make)
 
 
+_SPELLED: dict[str, None] = {}
+"""Every ``module:Type`` so far, of whatever table."""
+
+
+def import_all() -> None:
+    """Import every type that is named by a text, also those that such a type names.
+
+    For a process that goes on: what is on the disk later may be of another version.
+    """
+    done = 0
+    while len(_SPELLED) > done:
+        waiting = list(_SPELLED)[done:]
+        done += len(waiting)
+        for spelled in waiting:
+            _imported(spelled)
+
+
 def _imported(spelled: str) -> type[Any]:
     module, _, name = spelled.partition(":")
     found: type[Any] = getattr(import_module(module), name)
@@ -108,6 +126,7 @@ class Kinds(MutableMapping[str, type[KindT]], Generic[KindT]):
 
     def __init__(self, entries: Mapping[str, type[KindT] | str]) -> None:
         self._entries = dict(entries)
+        _SPELLED.update((entry, None) for entry in entries.values() if isinstance(entry, str))
 
     def __getitem__(self, name: str) -> type[KindT]:
         entry = self._entries[name]

@@ -1,5 +1,6 @@
 """Policy types: endpoints, matches, plans, and what they promise."""
 
+import sys
 from ipaddress import ip_address
 
 import pytest
@@ -12,7 +13,7 @@ from router.core.policy import Match, Policy, RolloutPolicy, parse_endpoint, ref
 from router.core.policy.route import Route, StickyCookie
 from router.core.policy.rules import covers, findings
 from router.core.rollout.plan import Approval, Default, Ending, Plan, Step
-from router.core.spec import Later
+from router.core.spec import Later, import_all
 from router.core.strategies import STRATEGIES
 
 
@@ -354,3 +355,8 @@ def test_an_endpoint_is_never_this_router_itself(listen, endpoint, refused):
     assert [one.error for one in found] == [True] * refused
     if refused:
         assert found[0].path == ("routes", 0, "versions", "v1", "endpoints", 0)
+
+
+def test_all_that_a_policy_may_name_can_be_imported_at_once():
+    import_all()
+    assert {"router.core.gates.resources", "router.core.policy.quota"} <= set(sys.modules)
