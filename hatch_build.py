@@ -24,7 +24,7 @@ COMPILED = (
     "http1/scan", "http1/switching", "http1/writer",
     "proxy/admission", "proxy/assign", "proxy/attempt", "proxy/downstream", "proxy/ending",
     "proxy/exchange", "proxy/matching", "proxy/mirror", "proxy/quota", "proxy/record",
-    "proxy/rescue", "proxy/serving", "proxy/stage", "proxy/tracing",
+    "proxy/rescue", "proxy/serving", "proxy/shared", "proxy/stage", "proxy/tracing",
     "proxy/tunnel", "proxy/upgrade", "proxy/upload",
     "telemetry/recorder", "telemetry/slices", "telemetry/users", "telemetry/versions",
     "upstream/balance", "upstream/blame", "upstream/breaker", "upstream/connection",

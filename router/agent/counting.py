@@ -170,7 +170,7 @@ class AttemptBook:
         arm = self._arm(route, version, record, second=second)
         unit = self._unit(route, record) if arm is not None else 0
         nth = arm.arrive(unit) if arm is not None else 0
-        attempt = Attempt(version, arm, unit, nth, self._who(route, record))
+        attempt = Attempt(version, arm, unit, nth, self._who(route, record), 0.0)
         attempt.since = self.clock()
         return attempt
 

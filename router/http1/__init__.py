@@ -21,7 +21,7 @@ from router.http1.messages import (
     ResponseHead,
 )
 from router.http1.parser import RequestParser
-from router.http1.reader import RequestHandler, ResponseHandler
+from router.http1.reader import MessageHandler
 from router.http1.writer import (
     CONTINUE,
     SHADOW_LINE,
@@ -44,11 +44,10 @@ __all__ = [
     "Field",
     "FramingError",
     "Limits",
+    "MessageHandler",
     "Peer",
-    "RequestHandler",
     "RequestHead",
     "RequestParser",
-    "ResponseHandler",
     "ResponseHead",
     "ResponseParser",
     "UpstreamFramingError",

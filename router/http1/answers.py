@@ -24,8 +24,8 @@ from router.http1.reader import (
     DEAD,
     IDLE,
     Completion,
+    MessageHandler,
     Reader,
-    ResponseHandler,
 )
 
 _TOO_LARGE: Final = frozenset((414, 431))
@@ -43,7 +43,7 @@ class ResponseParser(Reader[ResponseHead]):
 
     def __init__(
         self,
-        handler: ResponseHandler,
+        handler: MessageHandler,
         limits: Limits = DEFAULT_LIMITS,
         fields: FieldCache = RESPONSE_FIELDS,
     ) -> None:

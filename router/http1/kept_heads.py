@@ -15,13 +15,14 @@ from router.http1.framing import FramingError
 from router.http1.headers import Peer
 from router.http1.messages import HOST, INTERNAL, RequestHead
 from router.http1.parser import RequestParser
+from router.http1.reader import MessageHandler
 
 CLIENT: Final = b"x-rampway-client"
 """The field: address, scheme, and 1 where it is a proxy of ours."""
 SECRETS: Final = frozenset(name.encode() for name in CREDENTIALS)
 
 
-class _Heads:
+class _Heads(MessageHandler):
     """Takes the one head of a parser."""
 
     head: RequestHead | None = None

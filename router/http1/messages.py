@@ -252,9 +252,12 @@ class RequestHead(Head):
         "request_id",
         "request_line",
         "target",
+        "trace",
     )
 
     request_id: bytes
+    trace: bytes
+    """The lines of its trace as they are, once somebody has sent them on; empty until then."""
 
     def __init__(  # noqa: PLR0917 - a request line unpacked, for every message
         self,
@@ -282,7 +285,7 @@ class RequestHead(Head):
         self.values = values
         self.end = end
         self.named = NO_OPTIONS
-        self.raw = self.tail = b""
+        self.raw = self.tail = self.trace = b""
         self.framing = self.length = self.size = 0
         self.expect_continue = False
         self.max_forwards = -1

@@ -50,8 +50,8 @@ from router.http1.plain import read_request
 from router.http1.reader import (
     DEAD,
     IDLE,
+    MessageHandler,
     Reader,
-    RequestHandler,
     without_upgrade,
 )
 
@@ -71,7 +71,7 @@ class RequestParser(Reader[RequestHead]):
 
     def __init__(
         self,
-        handler: RequestHandler,
+        handler: MessageHandler,
         limits: Limits = DEFAULT_LIMITS,
         fields: FieldCache = REQUEST_FIELDS,
     ) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from httptools import HttpParserError, HttpParserUpgrade
 
+from router.core.derivable import mypyc_attr
 from router.http1.chunks import CHUNKS_A_TURN, ChunkReader
 from router.http1.framing import refuse, stray_in_fields
 from router.http1.headers import FieldCache, HeadCache
@@ -24,18 +25,14 @@ from router.http1.messages import (
 from router.http1.plain import ASK_EVERY, STRANGE_MAX, PlainShape
 
 
-class RequestHandler(Protocol):
-    """What a client connection must offer to its parser."""
+@mypyc_attr(allow_interpreted_subclasses=True)
+class MessageHandler:
+    """What a connection must offer to its parser. A base class, so calls are compiled."""
+
+    __slots__ = ()
 
     def on_request(self, head: RequestHead, body: bytes, complete: bool, /) -> None:
         """A request began; `body` is what arrived with it, `complete` that nothing follows."""
-
-    def on_body(self, piece: bytes, complete: bool, /) -> None:
-        """More of the body; the last piece may be empty."""
-
-
-class ResponseHandler(Protocol):
-    """What an upstream connection must offer to its parser."""
 
     def on_interim(self, head: ResponseHead, /) -> None:
         """A 1xx answer other than 101; the final one is still to come."""

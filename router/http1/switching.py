@@ -16,7 +16,7 @@ from router.http1.answers import ResponseParser
 from router.http1.framing import refuse
 from router.http1.limits import Limits
 from router.http1.messages import ResponseHead
-from router.http1.reader import IDLE, ResponseHandler
+from router.http1.reader import IDLE, MessageHandler
 
 _STATUS = b"HTTP/1.1 101"
 
@@ -28,7 +28,7 @@ class SwitchingParser(ResponseParser):
 
     def __init__(
         self,
-        handler: ResponseHandler,
+        handler: MessageHandler,
         limits: Limits,
         take: Callable[[ResponseHead, bytes], None],
     ) -> None:

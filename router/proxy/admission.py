@@ -62,7 +62,7 @@ def begin(exchange: Exchange) -> None:
                 paid[payer] = left - 1
             elif _over_quota(exchange, quota):
                 return
-        exchange.take(choice or assign(route, head, NO_DOCUMENT))
+        exchange.take(choice or assign(route, head, NO_DOCUMENT), exchange.arrived)
     else:
         _look(exchange, choice)
 

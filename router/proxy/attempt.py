@@ -47,8 +47,8 @@ class Attempt:
     excusable: bool
     """It waits for the end of the replay."""
 
-    def __init__(
-        self, version: ServedVersion, arm: Arm | None, unit: int, nth: int, who: int = 0
+    def __init__(  # noqa: PLR0917 - keywords cost, for every request
+        self, version: ServedVersion, arm: Arm | None, unit: int, nth: int, who: int, since: float
     ) -> None:
         self.version = version
         self.arm = arm
@@ -58,7 +58,7 @@ class Attempt:
         self.nth = nth
         self.who = who
         """A hash of its client's address."""
-        self.since = monotonic()
+        self.since = since or monotonic()
         self.deadline = inf
         """Of what it waits for now: a connection, the answer, more of it."""
         self.endpoint = self.connection = self.outcome = None

@@ -168,8 +168,11 @@ class Downstream(ClientSide, asyncio.Protocol):
         """A request; the parser goes on when it has been answered."""
         if complete:
             self.parser.paused = True
-        kind = exchange_for if head.kinds & UPGRADE else Exchange
-        exchange = self.exchange = kind(self, head, body, complete)
+        if head.kinds & UPGRADE:
+            exchange = exchange_for(self, head, body, complete)
+        else:
+            exchange = Exchange(self, head, body, complete)
+        self.exchange = exchange
         begin(exchange)
 
     def on_body(self, piece: bytes, complete: bool, /) -> None:
@@ -208,14 +211,14 @@ class Downstream(ClientSide, asyncio.Protocol):
             or parser.waiting > self.plane.serving.limits.pipelined
         )
 
-    def done(self, keep: bool) -> None:
+    def done(self, keep: bool, now: float = 0.0) -> None:
         """The exchange is over and its answer is written."""
         self.exchange = None
         if not keep or self.closing:
             # The client may still be sending: a body nobody wants, or requests behind a last one.
             self.close(linger=True)
             return
-        self.since = monotonic()
+        self.since = now or monotonic()
         if self.choked:
             return
         if self.parser.rest or not self.reading:

@@ -34,7 +34,7 @@ from router.proxy.ending import StreamEnding
 from router.proxy.extraction import watch
 from router.proxy.faults import FAULTS, Fault
 from router.proxy.inspection import reading_of
-from router.proxy.loads import asking, load_taken
+from router.proxy.loads import asking, for_client
 from router.proxy.mirror import Original
 from router.proxy.quota import seen
 from router.proxy.receipt import told_lines
@@ -44,8 +44,9 @@ from router.proxy.rescue import failed, fall_back, may_rescue, rescue, withhold
 from router.proxy.sampling import sampled
 from router.proxy.stage import Stage
 from router.proxy.streams import event_stream
-from router.proxy.tracing import Spans, lines_of
+from router.proxy.tracing import Spans, passed
 from router.proxy.upload import Upload
+from router.upstream.connection import Receiver
 from router.upstream.waiter import Unavailable
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ _SENT: Final = Stage.SENT
 _ANSWERING: Final = Stage.ANSWERING
 
 
-class Exchange:
+class Exchange(Receiver):
     """See the module. Made by a client connection for each request."""
 
     __slots__ = ("arrived", "asked", "attempt", "body", "client", "cookie", "end_by", "ending",
@@ -132,8 +133,8 @@ class Exchange:
 
     # --- select -----------------------------------------------------------------------------------
 
-    def take(self, choice: Assignment) -> None:
-        """This version it is; where a coin chose, its arm is told of the arrival."""
+    def take(self, choice: Assignment, now: float = 0.0) -> None:
+        """This version it is; a coin's arm is told. ``now``: monotonic, 0.0: not looked at yet."""
         version, unit, route, nth, who = choice.version, choice.unit, self.route, 0, 0
         if (arm := version.arm if choice.drawn else version.forced) is not None:
             arm.arrived += 1
@@ -141,17 +142,16 @@ class Exchange:
             if choice.drawn and (users := arm.users) is not None:
                 nth = users.arrive(unit)
         self.cookie, self.end_by = choice.cookie, self.arrived + (route.total_s or inf)
-        attempt = Attempt(version, arm, unit, nth, who)
+        attempt = Attempt(version, arm, unit, nth, who, now)
         if (share_bp := route.sampled_bp) and coin() < share_bp:
             self.sample = sampled(route, attempt, self.plane.recorder)
         self.select(attempt, None, attempt.since)
 
     def select(self, attempt: Attempt, avoid: Endpoint | None, now: float) -> None:
         """Ask for a connection for this attempt; the body stops flowing until there is one."""
-        self.attempt = attempt
-        self.stage = _WAITING
+        self.attempt, self.stage = attempt, _WAITING
         try:
-            connection = attempt.version.pool.acquire(self, avoid)
+            connection = attempt.version.pool.acquire(self, avoid, now)
         except Unavailable as why:
             failed(self, FAULTS[why.failure])
             return
@@ -184,8 +184,10 @@ class Exchange:
         attempt.connection = connection
         attempt.endpoint = connection.endpoint
         head, host = self.head, b""
-        tracer = self.plane.tracer
-        trace = lines_of(self, tracer) if tracer or head.kinds & TRACE else b""
+        if (tracer := self.plane.tracer) is not None:
+            trace = tracer.sent(self)
+        else:
+            trace = (head.trace or passed(head)) if head.kinds & TRACE else b""
         if now == attempt.since:
             attempt.deadline = now + attempt.version.answer_s
         else:
@@ -335,10 +337,8 @@ class Exchange:
         """The answer goes out."""
         route, attempt = self.route, self.attempt
         version = attempt.version
-        if route.own_cookie:
-            head = without_own(head, route.own_cookie, version.stats)
-        if route.loads:
-            head = load_taken(head, self.head, attempt.endpoint)
+        if route.keeps_back:
+            head = for_client(head, self.head, route, attempt)
         self.stage = _ANSWERING
         extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
         if route.tells:
@@ -360,7 +360,7 @@ class Exchange:
         if complete:
             attempt.blank = not body and head.status == 200 and self.head.method != b"HEAD"
             record(self, attempt.verdict, 0, now)
-            self.client.done(self.keep)
+            self.client.done(self.keep, now)
         elif event_stream(head):
             self.ending = StreamEnding()
             self.ending.more(body)
@@ -387,7 +387,7 @@ class Exchange:
             self.sample.piece(piece)
         if complete:
             record(self, attempt.verdict, 0, now)
-            self.client.done(self.keep)
+            self.client.done(self.keep, now)
 
     def pause_download(self) -> None:
         """The client reads slower than the version sends."""

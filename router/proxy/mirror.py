@@ -22,7 +22,7 @@ from router.proxy.matching import BodyDocument, plain_path
 from router.proxy.pairing import AHEAD_BYTES, LARGER, Kept, Pairing, coding_of
 from router.proxy.streams import event_stream
 from router.proxy.tracing import passed
-from router.upstream import Failure
+from router.upstream import Failure, Receiver
 from router.upstream.waiter import Unavailable
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Original(NamedTuple):
     """Its trace, where that is recorded."""
 
 
-class Copy:
+class Copy(Receiver):
     """One request on its way to one shadow; what waits for a connection and receives the answer."""
 
     __slots__ = ("again", "coding", "connection", "deadline", "ended", "ending", "far",

@@ -128,7 +128,7 @@ def rescue(exchange: Exchange, outcome: Outcome, status: int) -> bool:
         exchange.sample.done(exchange, outcome)
         exchange.sample = None
     exchange.reading = None
-    attempt = Attempt(exchange.route.stable, None, first.unit, first.nth)
+    attempt = Attempt(exchange.route.stable, None, first.unit, first.nth, 0, 0.0)
     exchange.select(attempt, None, attempt.since)
     return True
 

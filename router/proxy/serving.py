@@ -118,11 +118,11 @@ class ServedRoute:
 
     __slots__ = ("_payload_paths", "answer_bytes", "asks", "batch", "body_fields", "body_s",
                  "callers", "candidate", "cell", "checks", "clients", "copied", "counts", "draw",
-                 "entry", "errors", "first_token_s", "holds", "keep_bytes", "key_header", "loads",
-                 "marker", "match", "mirror_salt", "mirrors", "needs_body", "others",
-                 "own_cookie", "pins", "quota", "renames", "response_s",
-                 "rules", "salt", "sampled_bp", "seal", "simple", "sole", "stable", "stripped",
-                 "tells", "total_s", "versions")  # fmt: skip
+                 "entry", "errors", "first_token_s", "holds", "keep_bytes", "keeps_back",
+                 "key_header", "loads", "marker", "match", "mirror_salt", "mirrors", "needs_body",
+                 "others", "own_cookie", "pins", "quota", "renames", "response_s", "rules",
+                 "salt", "sampled_bp", "seal", "simple", "sole", "stable", "stripped", "tells",
+                 "total_s", "versions")  # fmt: skip
 
     def __init__(self, entry: RouteEntry, pools: Pools, recorder: Recorder) -> None:
         self.entry, self.match = entry, entry.match
@@ -184,6 +184,8 @@ class ServedRoute:
         """Statuses that count against the version that answers with them."""
         self.sampled_bp = entry.sampling.share_bp if entry.sampling else 0
         self.loads = entry.loads
+        self.keeps_back = bool(self.own_cookie or self.loads)
+        """Some lines of answers are not for clients."""
         self._copy(entry, pools, recorder)
 
     def payload_at(self, path: bytes) -> str:

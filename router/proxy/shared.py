@@ -10,11 +10,12 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network, IPv6Network
-from itertools import count
+from itertools import chain, count, repeat
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from router.core.derivable import mypyc_attr
 from router.core.wire.table import RoutingTable
-from router.http1 import Limits
+from router.http1 import Limits, MessageHandler
 from router.link import quotas
 from router.link.quotas import QuotaArea
 from router.proxy.kept_answers import Caches
@@ -42,7 +43,7 @@ UnderWay = TypeVar("UnderWay")
 """An exchange; here it need not be known."""
 
 
-class ClientSide:
+class ClientSide(MessageHandler):
     """A client's connection, as far as its exchange and the sweepers know it."""
 
     __slots__ = ()
@@ -63,8 +64,11 @@ class ClientSide:
         """Read, or stop reading, as the exchange wants it now."""
         raise NotImplementedError
 
-    def done(self, keep: bool) -> None:
-        """The exchange is over and its answer is written; ``keep``: another one may follow."""
+    def done(self, keep: bool, now: float = 0.0) -> None:
+        """The exchange is over and its answer is written; ``keep``: another one may follow.
+
+        ``now``: monotonic seconds, 0.0 where the caller has not looked.
+        """
         raise NotImplementedError
 
     def cut(self) -> None:
@@ -105,6 +109,7 @@ class ClientSide:
         raise NotImplementedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Shared(Generic[UnderWay]):
     """See the module."""
 
@@ -166,12 +171,18 @@ class Shared(Generic[UnderWay]):
 
 def _ids(prefix: str) -> Iterator[bytes]:
     """Ids for ever: a stem for each 4,096, so that one costs an addition."""
-    for number in count():
-        yield from map(f"{prefix}-{number:x}".encode().__add__, _ENDINGS)
+
+    def of_stem(number: int) -> Iterator[bytes]:
+        return map(f"{prefix}-{number:x}".encode().__add__, _ENDINGS)
+
+    return chain.from_iterable(map(of_stem, count()))
 
 
 def _spans() -> Iterator[bytes]:
     """Spans for ever; one system call for each 256."""
-    while True:
-        digits = os.urandom(8 * SPANS_AT_ONCE).hex().encode()
-        yield from [digits[at : at + 16] for at in range(0, len(digits), 16)]
+    return chain.from_iterable(map(_digits, repeat(SPANS_AT_ONCE)))
+
+
+def _digits(many: int) -> list[bytes]:
+    digits = os.urandom(8 * many).hex().encode()
+    return [digits[at : at + 16] for at in range(0, len(digits), 16)]

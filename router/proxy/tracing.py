@@ -58,7 +58,9 @@ class WatchedExchange(Protocol):
 
 def passed(head: RequestHead) -> bytes:
     """The lines of a client's trace, as they are; none where they are not valid."""
-    return trace_lines(head, trace_parent(head))
+    if not head.trace:
+        head.trace = trace_lines(head, trace_parent(head))
+    return head.trace
 
 
 def lines_of(exchange: WatchedExchange, tracer: Tracer | None) -> bytes:

@@ -58,13 +58,13 @@ class Handshake(Exchange):
 
     __slots__ = ()
 
-    def take(self, choice: Assignment) -> None:
+    def take(self, choice: Assignment, now: float = 0.0) -> None:
         """As any exchange, if its route carries tunnels and there is room for one more."""
         why = self._why_not()
         if why is not None:
             refuse(self, why)
         else:
-            super().take(choice)
+            super().take(choice, now)
 
     def _why_not(self) -> Refusal | None:
         plane = self.plane

@@ -23,8 +23,10 @@ from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
+from router.core.derivable import mypyc_attr
 from router.http1 import (
     NO_BODY,
+    MessageHandler,
     ResponseParser,
     UpstreamFramingError,
     body_piece,
@@ -50,8 +52,11 @@ LAST_READ_BYTES: Final = 65_536
 """Looked for after a failed write: an early answer may lie before the reset that followed it."""
 
 
-class Receiver(Protocol):
-    """Who sent the request and takes the answer."""
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Receiver:
+    """Who sent the request and takes the answer. A base class, so calls are compiled."""
+
+    __slots__ = ()
 
     def on_interim(self, head: ResponseHead, /) -> None:
         """A 1xx answer."""
@@ -166,7 +171,7 @@ class Keeper:
         raise NotImplementedError
 
 
-class Connection(asyncio.Protocol):
+class Connection(MessageHandler, asyncio.Protocol):
     """One connection to an endpoint; it carries one exchange at a time."""
 
     __slots__ = (

@@ -97,6 +97,7 @@ class Desk(Pool):
         self,
         waiter: object,  # noqa: ARG002 - nobody waits
         avoid: Endpoint | None = None,  # noqa: ARG002 - there is one place
+        now: float = 0.0,  # noqa: ARG002 - nothing grows old
     ) -> Connection:
         """One more request on the desk. Raises Unavailable beyond ``in_flight``."""
         if self.in_flight >= self.entry.in_flight:

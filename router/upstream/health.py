@@ -11,7 +11,7 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from router.http1 import ResponseParser, UpstreamFramingError
+from router.http1 import MessageHandler, ResponseParser, UpstreamFramingError
 from router.loops import background, forever
 from router.upstream.names import addresses
 from router.upstream.tls import client_context
@@ -27,7 +27,7 @@ READ_BYTES: Final = 16_384
 """Bytes taken from the socket at once."""
 
 
-class _Verdict:
+class _Verdict(MessageHandler):
     """Takes the status of the one answer."""
 
     def __init__(self) -> None:

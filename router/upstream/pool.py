@@ -8,7 +8,7 @@ bounded in length here and in time by whoever waits, who must then :meth:`Pool.c
 from __future__ import annotations
 
 import asyncio
-import time
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from router.upstream.balance import least_in_flight
@@ -138,16 +138,19 @@ class Pool(Keeper):
 
     # Asking.
 
-    def acquire(self, waiter: Waiter, avoid: Endpoint | None = None) -> Connection | None:
+    def acquire(
+        self, waiter: Waiter, avoid: Endpoint | None = None, now: float = 0.0
+    ) -> Connection | None:
         """A connection now, or None when the waiter will be called. Raises Unavailable.
 
         ``avoid``: an endpoint that has just failed this request; another is taken if there is one.
+        ``now``: monotonic seconds, 0.0 where the caller has not looked.
         """
         sole = self.sole
         if sole is not None and sole.idle and not self._waiting and (
                 self.in_flight < self.entry.in_flight):  # fmt: skip
             connection = sole.idle.pop()
-            if connection.usable(time.monotonic()):
+            if connection.usable(now or monotonic()):
                 self.in_flight += 1
                 sole.in_flight += 1
                 return connection
@@ -155,7 +158,7 @@ class Pool(Keeper):
         choice = self.assign(avoid)
         while isinstance(choice, Endpoint) and choice.idle:
             connection = choice.idle.pop()
-            if connection.usable(time.monotonic()):
+            if connection.usable(monotonic()):
                 self._begin(choice)
                 return connection
             connection.discard()
@@ -166,7 +169,7 @@ class Pool(Keeper):
             raise Unavailable(choice)
         elif self.sockets.full():
             raise Unavailable(Failure.EXHAUSTED)
-        elif self.breaker.allows(time.monotonic()):
+        elif self.breaker.allows(monotonic()):
             self._begin(choice)
             self._open(choice, waiter)
         else:
@@ -192,7 +195,7 @@ class Pool(Keeper):
     def _held_up(self, endpoint: Endpoint) -> bool:
         """Another handshake would only hold up those under way; in the queue there is room."""
         return endpoint.address.tls and len(self._waiting) < self.entry.queue and (
-            self.handshakes.enough(time.monotonic()))  # fmt: skip
+            self.handshakes.enough(monotonic()))  # fmt: skip
 
     def candidates(self, avoid: Endpoint | None = None) -> Iterator[Endpoint]:
         """Endpoints in order of preference; the one to avoid comes last, before it what is down."""
@@ -244,7 +247,7 @@ class Pool(Keeper):
 
     def _keep(self, connection: Connection) -> None:
         """Idle, for as long as its backend is sure to keep it and while it is young enough."""
-        now, ends_at = time.monotonic(), connection.ends_at
+        now, ends_at = monotonic(), connection.ends_at
         if ends_at <= now:
             connection.discard()
             return
@@ -291,7 +294,7 @@ class Pool(Keeper):
 
     def left(self, connection: Connection) -> None:
         """Its backend has closed it while it was idle."""
-        endpoint, now = connection.endpoint, time.monotonic()
+        endpoint, now = connection.endpoint, monotonic()
         if endpoint.patience.closed(now - connection.idle_since, now):
             self._bear(endpoint)
 
@@ -377,7 +380,7 @@ class Pool(Keeper):
             idle = next((endpoint.idle for endpoint in self.available if endpoint.idle), None)
             if idle is not None:
                 connection = idle.pop()
-                if connection.usable(time.monotonic()):
+                if connection.usable(monotonic()):
                     self._give(connection, self._first())
                 else:
                     connection.discard()
@@ -389,7 +392,7 @@ class Pool(Keeper):
                 self._look_again()
                 return
             waiter = self._first()
-            if not self.breaker.allows(time.monotonic()):
+            if not self.breaker.allows(monotonic()):
                 waiter.on_unavailable(Failure.BREAKER_OPEN, None)
                 continue
             self._begin(endpoint)
@@ -408,7 +411,7 @@ class Pool(Keeper):
             if batch or not self._yielding:
                 raise Unavailable(Failure.QUEUE_FULL)
             self._make_room()
-        self._waiting[waiter] = time.monotonic()
+        self._waiting[waiter] = monotonic()
         if batch:
             self._yielding[waiter] = None
         if self.handshakes.under_way:

@@ -124,11 +124,13 @@ class TablePool(Pool):
         self._hits = self._misses = self._stale = 0
         return found
 
-    def acquire(self, waiter: Waiter, avoid: Endpoint | None = None) -> Connection | None:
+    def acquire(
+        self, waiter: Waiter, avoid: Endpoint | None = None, now: float = 0.0
+    ) -> Connection | None:
         """See Pool. What the table has is a connection that has its answer already."""
         said = self._find(cast("TableAsker", waiter))
         if said is None:
-            return super().acquire(waiter, avoid)
+            return super().acquire(waiter, avoid, now)
         if self.in_flight >= self.entry.in_flight:
             raise Unavailable(Failure.QUEUE_FULL)
         self._begin(self._place)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from router.http1 import DEFAULT_LIMITS, RequestParser, UpstreamFramingError
+from router.http1 import (
+    DEFAULT_LIMITS,
+    MessageHandler,
+    RequestParser,
+    UpstreamFramingError,
+)
 from router.http1.handshake import accepts, handshake_flaw, known_version, offers_websocket
 from router.http1.switching import SwitchingParser
 from router.http1.writer import SWITCH, switching_head
@@ -24,7 +29,7 @@ ACCEPT = (
 )
 
 
-class Sink:
+class Sink(MessageHandler):
     """Takes what a parser says."""
 
     def __init__(self):

@@ -2,11 +2,11 @@
 
 import pytest
 
-from router.http1 import Peer, kept_head, read_head, request_head
+from router.http1 import MessageHandler, Peer, kept_head, read_head, request_head
 from router.http1.parser import RequestParser
 
 
-class Taken:
+class Taken(MessageHandler):
     def on_request(self, head, _body, _complete):
         self.head = head
 

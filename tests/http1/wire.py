@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from router.http1 import Peer, RequestParser, ResponseParser
+from router.http1 import MessageHandler, Peer, RequestParser, ResponseParser
 from router.http1.messages import FRAMING_NAMES
 from tests.http1.corpus import Seen
 
 PEER = Peer(b"192.0.2.7")
 
 
-class Recorder:
+class Recorder(MessageHandler):
     """Collects complete messages in `seen`, their heads in `heads`; serves both parsers."""
 
     def __init__(self):

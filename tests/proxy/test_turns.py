@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from router.http1 import RequestParser, ResponseParser
+from router.http1 import MessageHandler, RequestParser, ResponseParser
 from router.http1.chunks import CHUNKS_A_TURN
 from router.http1.parser import REQUESTS_A_TURN
 from router.proxy.exchange import Exchange
@@ -23,7 +23,7 @@ ONE_OR_SO = 2
 """Pieces of a turn: what was left of one read, and the next read."""
 
 
-class Pieces:
+class Pieces(MessageHandler):
     """Takes what a parser hands on."""
 
     def __init__(self):

@@ -11,8 +11,8 @@ import pytest
 
 from router.core.wire.endpoint import EndpointEntry
 from router.core.wire.table import OutlierEntry, TlsEntry
-from router.http1 import Peer, RequestParser
-from router.upstream import Failure, Pool, Pools
+from router.http1 import MessageHandler, Peer, RequestParser
+from router.upstream import Failure, Pool, Pools, Receiver
 from router.upstream.waiter import Unavailable
 from tests.proxy.rig import until, version
 from tests.proxy.scripted import OK, Scripted, answers, closed_port, echo, hangs
@@ -25,7 +25,7 @@ def get():
     """A request as a parser hands it on."""
     heads = []
 
-    class Takes:
+    class Takes(MessageHandler):
         def on_request(self, head, body, complete):
             heads.append(head)
 
@@ -33,7 +33,7 @@ def get():
     return heads[0]
 
 
-class Asker:
+class Asker(Receiver):
     """Asks for a connection and, when it has one, sends a request over it."""
 
     def __init__(self, pool, avoid=None, *, send=True):
