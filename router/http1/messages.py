@@ -87,9 +87,9 @@ class Shape:
     Made by :mod:`router.http1.plain`.
     """
 
-    __slots__ = ("chunked", "connection", "cut", "host", "kinds", "lasting", "length", "lines",
-                 "match", "of_requests", "parent", "places", "request_id", "size",
-                 "state")  # fmt: skip
+    __slots__ = ("chunked", "connection", "cut", "first", "host", "kinds", "lasting", "length",
+                 "lines", "match", "of_requests", "parent", "places", "request_id", "scattered",
+                 "second", "size", "state")  # fmt: skip
 
     kinds: int
     host: int
@@ -112,6 +112,11 @@ class Shape:
     """Of ``lines``."""
     cut: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]
     """The slices that go on unchanged; at least two, so that they are a tuple."""
+    first: int
+    """Place of the first slice where there are two at most, -1 without one; the next likewise."""
+    second: int
+    scattered: bool
+    """There are more than two of them."""
 
     def fields(self, values: tuple[bytes, ...]) -> list[Field]:
         """The lines as the ordinary way would have read them."""

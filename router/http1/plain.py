@@ -78,10 +78,11 @@ from router.http1.messages import (
     ResponseHead,
     Shape,
 )
-from router.http1.scan import Line, scan
+from router.http1.scan import Line, number, scan
 
 SCANS: Final = not __file__.endswith(".py")
 """Compiled: the same heads are found byte by byte, which interpreted would be slow."""
+_number: Final[Callable[[bytes], int]] = number if SCANS else int
 HEAD_BYTES_MAX: Final = 8 * 1024
 """A longer head is not plain."""
 LINES_MAX: Final = 32
@@ -151,7 +152,9 @@ class PlainShape(Shape):
         self.size = len(self.lines)
         empty = pattern.groups - 1
         self.match: _Match = pattern.match
+        self.scattered = len(blocks) > 2
         self.cut = itemgetter(*blocks, *[empty] * (1 if blocks else 2))
+        self.first, self.second = (*blocks, -1, -1)[:2] if not self.scattered else (-1, -1)
 
     def read(self, data: bytes) -> tuple[int, tuple[bytes, ...]]:
         """The end of the head that `data` begins with, and its values; 0 where it is none."""
@@ -282,7 +285,7 @@ def read_request(shape: PlainShape, data: bytes, limits: Limits) -> RequestHead 
     # What is not there is at place -1, where the last group is: always empty.
     head.request_id = values[shape.request_id]
     head.keep_alive = _keeps(option) if (option := values[shape.connection]) else True
-    if length := int(values[shape.length] or 0):
+    if length := _number(values[shape.length] or b"0"):
         if length > limits.body_bytes:
             return None
         head.framing = LENGTH
@@ -310,7 +313,7 @@ def read_response(shape: PlainShape, data: bytes, limits: Limits) -> ResponseHea
             return None
         head.framing = CHUNKED
     else:
-        head.declared_length = length = int(values[shape.length])
+        head.declared_length = length = _number(values[shape.length])
         if length:
             head.framing = LENGTH
             head.length = length

@@ -134,9 +134,11 @@ def _same(data: bytes, pos: i64, wanted: bytes) -> bool:
 
 def _value_end(data: bytes, start: i64, end: i64) -> i64:
     """The position behind a value: text, visible at both ends, a line's end behind it; else 0."""
-    table = _TABLE
     pos: i64 = start
-    while pos < end and table[data[pos]] & _TEXT:
+    while pos < end:
+        byte: i64 = data[pos]
+        if byte > 0x7E or (byte < 0x20 and byte != 0x09):
+            break
         pos += 1
     if pos == start or data[start] <= 0x20 or data[pos - 1] <= 0x20:
         return 0
@@ -229,6 +231,16 @@ def _means(what: int, value: bytes, values: list[bytes]) -> bool:
     if what == TRANSFER_ENCODING:
         return value.lower() == b"chunked"
     return _parent(value, values)
+
+
+def number(digits: bytes) -> int:
+    """What at most :data:`DIGITS_MAX` digits say; empty: 0."""
+    value: i64 = 0
+    pos: i64 = 0
+    while pos < len(digits):
+        value = value * 10 + digits[pos] - 0x30
+        pos += 1
+    return value
 
 
 def _all_in(value: bytes, held: i64, most: i64) -> bool:

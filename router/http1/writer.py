@@ -78,9 +78,11 @@ def request_head(  # noqa: PLR0917 - keywords cost, for every request
         length = values[shape.length]  # empty without one
         if not length and head.method in _LENGTH_DUE:
             length = b"0"
+        if shape.scattered:
+            extra += b"".join(shape.cut(values))
         return b"".join((
-            head.request_line, front, request_id, b"\r\n", trace, extra, *shape.cut(values),
-            _VIA_AND_LENGTH[1] if length else _VIA, length, b"\r\n\r\n", body,
+            head.request_line, front, request_id, b"\r\n", trace, extra, values[shape.first],
+            values[shape.second], _VIA_AND_LENGTH[1] if length else _VIA, length, b"\r\n\r\n", body,
         ))  # fmt: skip
     if not head.tail:
         head.tail = _request_tail(head)
@@ -130,13 +132,15 @@ def response_head(  # noqa: PLR0917 - keywords cost, for every answer
     extra: bytes = b"",
     body: bytes = b"",
     complete: bool = False,
+    opening: bytes = b"",
+    request_id: bytes = b"",
 ) -> tuple[bytes, int, bool]:
     """The head to send to the client, how its body is framed, and whether the connection stays.
 
     `keep_alive`: the router is willing to keep the connection. The last element is False when the
     client's wish or the framing rules that out; then close after the body. `extra`: ready lines,
     each with its CRLF (X-Request-Id, X-Rampway-Version). `body`: what is there of it already, as it
-    came; `complete` that nothing follows.
+    came; `complete` that nothing follows. `opening` and `request_id` go out before `extra`.
     """
     minor = request.minor
     framing = head.framing
@@ -145,21 +149,28 @@ def response_head(  # noqa: PLR0917 - keywords cost, for every answer
         shape = head.shape
         if shape is not None and not head.size:
             values = head.values
+            if shape.scattered:
+                extra += b"".join(shape.cut(values))
             return b"".join((
-                head.status_line, extra, *shape.cut(values), _VIA_AND_LENGTH[head.minor],
-                values[shape.length], b"\r\n\r\n", body,
+                head.status_line, opening, request_id, extra, values[shape.first],
+                values[shape.second], _VIA_AND_LENGTH[head.minor], values[shape.length],
+                b"\r\n\r\n", body,
             )), framing, True  # fmt: skip
         if not head.tail:
             head.tail = _response_tail(head)
-        return b"".join((head.status_line, extra, head.tail, b"\r\n", body)), framing, True
+        return b"".join((
+            head.status_line, opening, request_id, extra, head.tail, b"\r\n", body,
+        )), framing, True  # fmt: skip
     if not head.tail:
         head.tail = _response_tail(head)
     framing = downstream_framing(head, minor)
     keep = keep and framing != UNTIL_CLOSE
     framed = b"Transfer-Encoding: chunked\r\n" if framing == CHUNKED else b""
     piece = body_piece(framing, body, complete) if body or complete else b""
-    lines = (head.status_line, extra, head.tail, framed, _connection(minor, keep), piece)
-    return b"".join(lines), framing, keep
+    return b"".join((
+        head.status_line, opening, request_id, extra, head.tail, framed, _connection(minor, keep),
+        piece,
+    )), framing, keep  # fmt: skip
 
 
 def _response_tail(head: ResponseHead) -> bytes:

@@ -52,7 +52,7 @@ def begin(exchange: Exchange) -> None:
         refuse(exchange, why or NO_ROUTE)
         return
     exchange.route = route
-    if len(plane.exchanges) > serving.limits.in_flight:
+    if len(plane.exchanges) > serving.in_flight:
         refuse(exchange, OVERLOAD)
     elif now:
         if (quota := route.quota) is not None:

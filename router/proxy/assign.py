@@ -77,7 +77,7 @@ def assign(route: ServedRoute, head: RequestHead, document: BodyDocument) -> Ass
     if sticky is None:
         if route.sole is not None:
             return Assignment(route.sole, True)
-        return Assignment(route.draw(coin()), True, fixed=False)
+        return Assignment(route.draw.at(coin()), True, fixed=False)
     if sticky.kind is StickyKind.COOKIE:
         return _by_cookie(route, sticky, head)
     return _by_body(route, sticky, document)
@@ -110,13 +110,13 @@ def _ruled(route: ServedRoute, head: RequestHead, document: BodyDocument) -> Ser
 def _by_coin(route: ServedRoute) -> Assignment:
     """On a sticky route, without a key: a coin, and a unit of its own, so that it counts once."""
     unit = random.getrandbits(64)
-    return Assignment(route.draw(coin()), True, unit, fixed=False)
+    return Assignment(route.draw.at(coin()), True, unit, fixed=False)
 
 
 def _by_key(route: ServedRoute, key: bytes) -> Assignment:
     if len(key) > KEY_BYTES_MAX:
         key = key[:KEY_BYTES_MAX]
-    return Assignment(route.draw(bucket_of(key, route.salt)), True, unit_of(key))
+    return Assignment(route.draw.at(bucket_of(key, route.salt)), True, unit_of(key))
 
 
 def _by_body(route: ServedRoute, sticky: StickyEntry, document: BodyDocument) -> Assignment:
@@ -142,4 +142,4 @@ def _by_cookie(route: ServedRoute, sticky: StickyEntry, head: RequestHead) -> As
         key = secrets.token_urlsafe(12).replace(".", "_")
         cookie = set_cookie_line(sticky, sign(sticky, rollout, key, now))
     raw = key.encode()
-    return Assignment(route.draw(bucket_of(raw, route.salt)), True, unit_of(raw), cookie, False)
+    return Assignment(route.draw.at(bucket_of(raw, route.salt)), True, unit_of(raw), cookie, False)

@@ -340,13 +340,13 @@ class Exchange(Receiver):
         if route.keeps_back:
             head = for_client(head, self.head, route, attempt)
         self.stage = _ANSWERING
-        extra = b"".join((version.line, self.id, b"\r\n", self.cookie))
+        extra = b"\r\n" + self.cookie if self.cookie else b"\r\n"
         if route.tells:
             extra += told_lines(self)
-        data, framing, self.keep = response_head(
-            head, self.head, self.uploaded and self.plane.accepting, extra, body, complete
-        )
-        self.framing = framing
+        data, self.framing, self.keep = response_head(
+            head, self.head, self.uploaded and self.plane.accepting, extra, body, complete,
+            version.line, self.id,
+        )  # fmt: skip
         if not complete:
             # Before the write, which may find the client slow: its silence is not the version's.
             attempt.deadline = now + route.body_s

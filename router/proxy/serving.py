@@ -328,7 +328,8 @@ class Serving:
     1,000 must not hold up requests while the other 999 are compiled again.
     """
 
-    __slots__ = ("generation", "index", "limits", "places", "reviews", "routes", "table")
+    __slots__ = ("generation", "in_flight", "index", "limits", "places", "reviews", "routes",
+                 "table")  # fmt: skip
 
     def __init__(
         self,
@@ -341,6 +342,8 @@ class Serving:
         self.table = table
         self.generation = table.generation
         self.limits = table.limits
+        self.in_flight = table.limits.in_flight
+        """Requests under way at a time."""
         self.routes: list[ServedRoute] = [
             route
             if (route := known.get(entry.name)) is not None

@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import xxhash
+from xxhash import xxh64_intdigest
 
 from router.core.wire.counts import (
     ClientCounts,
@@ -70,7 +70,7 @@ _BAD: Final = tuple(outcome in BAD_OUTCOMES for outcome in Outcome)
 
 def unit_of(key: bytes) -> int:
     """The 64-bit name under which a user's bad outcomes travel: ``XXH64(key, seed 1)``."""
-    return xxhash.xxh64_intdigest(key, seed=_UNIT_SEED)
+    return xxh64_intdigest(key, _UNIT_SEED)
 
 
 class MirrorStats:

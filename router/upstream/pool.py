@@ -62,6 +62,8 @@ class Pool(Keeper):
         self.blame = Blame(entry.outlier, self._ejected)
         self.in_flight = 0
         """Requests that hold a connection or have one being opened for them."""
+        self.most = entry.in_flight
+        """Of them at a time."""
         self.open = 0
         """Connections open or being opened."""
         self._turn = 0
@@ -85,6 +87,7 @@ class Pool(Keeper):
         """Take a new entry; addresses that stay keep their connections and their history."""
         changed_tls = self.entry.tls != entry.tls
         self.entry = entry
+        self.most = entry.in_flight
         self.blame.outlier = entry.outlier
         self.connect_s = connect_s
         hosts = {address.host for address in entry.endpoints if not literal(address.host)}
@@ -147,8 +150,7 @@ class Pool(Keeper):
         ``now``: monotonic seconds, 0.0 where the caller has not looked.
         """
         sole = self.sole
-        if sole is not None and sole.idle and not self._waiting and (
-                self.in_flight < self.entry.in_flight):  # fmt: skip
+        if sole is not None and sole.idle and not self._waiting and self.in_flight < self.most:
             connection = sole.idle.pop()
             if connection.usable(now or monotonic()):
                 self.in_flight += 1

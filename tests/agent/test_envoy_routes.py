@@ -49,7 +49,7 @@ def test_every_place_is_the_version_that_the_built_in_plane_draws():
         one = replace(entry(), weights_bp=shares, offset=rng.randrange(10_000))
         draw = Draw(range(3), shares, one.candidate, one.offset)
         places = [piece.version for piece in pieces(one) for _ in range(piece.width)]
-        assert places == [draw(place) for place in range(10_000)], (shares, one.offset)
+        assert places == [draw.at(place) for place in range(10_000)], (shares, one.offset)
 
 
 def test_a_step_only_adds_users_to_the_candidate():

@@ -12,7 +12,7 @@ def places(w, users=500):
     """Where each user goes by the table in force, as workers and `whois` compute it."""
     entry = w.entry
     draw = Draw(range(len(entry.versions)), entry.weights_bp, entry.candidate, entry.offset)
-    return [draw(bucket_of(b"user-%d" % n)) for n in range(users)]
+    return [draw.at(bucket_of(b"user-%d" % n)) for n in range(users)]
 
 
 async def test_two_routers_with_one_policy_choose_alike(world, policy):

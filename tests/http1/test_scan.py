@@ -12,7 +12,7 @@ import pytest
 from router.http1 import plain
 from router.http1.headers import REQUEST_KINDS, RESPONSE_KINDS
 from router.http1.plain import HEAD_BYTES_MAX
-from router.http1.scan import scan
+from router.http1.scan import DIGITS_MAX, number, scan
 from tests.http1 import generated
 from tests.http1.generated import PARENT
 from tests.http1.test_plain import OK, POST, TAUGHT, damaged, eager, read, shape_of, teach
@@ -140,3 +140,8 @@ def test_what_a_status_line_may_be_is_the_same():
     assert verdicts.count(True) == 3
     coded = shape_of(CHUNKED, answers=True)
     assert not found(coded, CHUNKED.replace(b"Chunked", b"gzip"))
+
+
+def test_a_length_is_the_number_that_its_digits_say():
+    for digits in (b"", b"0", b"7", b"1024", b"9" * DIGITS_MAX):
+        assert number(digits) == int(digits or b"0"), digits

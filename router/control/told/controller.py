@@ -258,7 +258,7 @@ class Controller:
         weight_bp = entry.weights_bp[entry.candidate] if entry.candidate >= 0 else 0
         draw = Draw(entry.versions, entry.weights_bp, entry.candidate, entry.offset)
         return WhoisView(
-            bucket=bucket, offset=entry.offset, version=draw(bucket).name, weight_bp=weight_bp,
+            bucket=bucket, offset=entry.offset, version=draw.at(bucket).name, weight_bp=weight_bp,
             sticky=run.route.sticky is not None,
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Generic, TypeVar
 
-import xxhash
+from xxhash import xxh64_intdigest
 
 from router.core.rollout.plan import Ending, Plan
 from router.core.rollout.rollout import Phase, Rollout
@@ -107,16 +107,16 @@ def _returned(rollout: Rollout, plan: Plan, now: float) -> int | None:
 
 def offset_of(rollout_id: str) -> int:
     """Where the candidate's interval begins, 0..9999: a new rollout starts with other users."""
-    return xxhash.xxh64_intdigest(rollout_id.encode(), seed=0) % FULL_BP
+    return xxh64_intdigest(rollout_id.encode(), 0) % FULL_BP
 
 
 def bucket_of(key: bytes, salt: bytes = b"") -> int:
     """A user's fixed place 0..9999: ``XXH64(salt + key, seed 0) mod 10000``."""
-    return xxhash.xxh64_intdigest(salt + key, seed=0) % FULL_BP
+    return xxh64_intdigest(salt + key, 0) % FULL_BP
 
 
 class Draw(Generic[Drawn]):
-    """The weighted choice: ``draw(bucket)`` is the version whose interval holds a bucket 0..9999.
+    """The weighted choice: ``draw.at(bucket)`` is the version whose interval holds that of 0..9999.
 
     The candidate's interval begins at the offset, the others follow in their order. A bucket is a
     user's (:func:`bucket_of`) or a fresh coin. Raises ValueError unless the shares are the whole.
@@ -136,6 +136,6 @@ class Draw(Generic[Drawn]):
         self._cuts = list(accumulate(weights_bp[index] for index in order))
         self._offset = offset
 
-    def __call__(self, bucket: int) -> Drawn:
+    def at(self, bucket: int) -> Drawn:
         """A version with a share of 0 has no bucket."""
         return self._versions[bisect_right(self._cuts, (bucket - self._offset) % FULL_BP)]

@@ -88,8 +88,8 @@ async def test_fixed_shares_need_no_rollout(world, policy):
     await w.edit(written(policy, "split: {v1: 60%, v2: 40%}"))
     assert w.serving == {"v1": 6_000, "v2": 4_000}
     names = [version.name for version in w.entry.versions]
-    before = list(map(Draw(names, (7_000, 2_000, 1_000), -1, 0), range(10_000)))
-    after = list(map(Draw(names, w.entry.weights_bp, -1, 0), range(10_000)))
+    before = list(map(Draw(names, (7_000, 2_000, 1_000), -1, 0).at, range(10_000)))
+    after = list(map(Draw(names, w.entry.weights_bp, -1, 0).at, range(10_000)))
     assert sum(x != y for x, y in zip(before, after, strict=True)) == 2_000
 
 

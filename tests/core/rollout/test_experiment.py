@@ -134,13 +134,15 @@ def test_every_version_gets_exactly_its_share(shares, offset, data):
     got = [0] * len(shares)
     draw = Draw(range(len(shares)), shares, candidate, offset)
     for bucket in range(10_000):
-        got[draw(bucket)] += 1
+        got[draw.at(bucket)] += 1
     assert got == shares
 
 
 @given(st.integers(0, 9_000), st.integers(0, 900), st.integers(0, 9_999), st.binary())
 @settings(max_examples=50)
 def test_growing_the_candidate_takes_nobody_out_of_it(weight, more, offset, key):
-    before = Draw(range(3), [9_100 - weight, weight, 900], 1, offset)(bucket_of(key))
-    after = Draw(range(3), [9_100 - weight - more, weight + more, 900], 1, offset)(bucket_of(key))
+    before = Draw(range(3), [9_100 - weight, weight, 900], 1, offset).at(bucket_of(key))
+    after = Draw(range(3), [9_100 - weight - more, weight + more, 900], 1, offset).at(
+        bucket_of(key)
+    )
     assert before != 1 or after == 1

@@ -11,7 +11,7 @@ offsets = st.integers(0, 9_999)
 
 
 def draw_of(weight, offset):
-    return Draw((False, True), (10_000 - weight, weight), 1, offset)
+    return Draw((False, True), (10_000 - weight, weight), 1, offset).at
 
 
 @given(weights, offsets)
