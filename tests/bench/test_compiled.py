@@ -25,6 +25,7 @@ LOOK_INSIDE = (
     "tests/proxy/test_sampling.py::test_beyond_the_bounds_nothing_is_sampled_and_the_cells_agree",
     "tests/proxy/test_life_of_a_request.py::test_the_page_tells_what_a_request_passes",
     "tests/proxy/test_stage.py",
+    "tests/proxy/test_turns.py::test_requests_that_nobody_serves_are_answered_some_a_turn",
     "tests/upstream/test_desk.py::test_it_answers_when_the_request_is_whole",
     "tests/upstream/test_desk.py::test_who_leaves_is_answered_nothing_and_the_desk_is_bounded",
 )

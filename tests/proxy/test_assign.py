@@ -68,7 +68,7 @@ async def test_the_draw_is_cores(pools):
             made_ = made(entry, pools)
             for bucket in range(10_000):
                 expected = is_candidate(bucket, offset, weight_bp)
-                assert (made_.draw(bucket) is made_.candidate) is expected
+                assert (made_.draw.at(bucket) is made_.candidate) is expected
 
 
 async def test_several_versions_share_by_their_weights(pools):
@@ -76,7 +76,7 @@ async def test_several_versions_share_by_their_weights(pools):
     versions = [version(f"v{n}", HERE) for n in range(5)]
     entry = route(*versions, candidate=1, weights_bp=weights, offset=777)
     made_ = made(entry, pools)
-    got = Counter(made_.draw(bucket).name for bucket in range(10_000))
+    got = Counter(made_.draw.at(bucket).name for bucket in range(10_000))
     assert got == {f"v{n}": weight for n, weight in enumerate(weights) if weight}
 
 
@@ -84,7 +84,7 @@ async def test_without_a_rollout_the_weights_hold_too(pools):
     versions = [version(f"v{n}", HERE) for n in range(3)]
     entry = route(*versions, weights_bp=(2_000, 5_000, 3_000))
     made_ = made(entry, pools)
-    got = Counter(made_.draw(bucket).name for bucket in range(10_000))
+    got = Counter(made_.draw.at(bucket).name for bucket in range(10_000))
     assert got == {"v0": 2_000, "v1": 5_000, "v2": 3_000}
 
 

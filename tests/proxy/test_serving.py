@@ -57,7 +57,7 @@ async def plane():
 def choices(serving):
     """What becomes of every request and every bucket."""
     return [
-        route and (route.entry, [route.draw(bucket).name for bucket in range(0, 10_000, 500)])
+        route and (route.entry, [route.draw.at(bucket).name for bucket in range(0, 10_000, 500)])
         for route in map(serving.index.find, HEADS)
     ]
 
