@@ -1,6 +1,8 @@
 """The real data path without sockets: what a request and its answer cost in the router's own code.
 
     python -m tests.bench.rig [CASE ...]       µs per request, best of 25 bursts taken in turn
+    python -m tests.bench.rig --count N CASE   N requests (at most 3,000) behind 1,500 others, under
+                                               callgrind: two runs differ in requests alone
 
 The guard (`test_cost.py`) counts instructions with the same rig.
 """
@@ -150,6 +152,7 @@ class Rig:
 
 
 BURST, BURSTS = 800, 25
+WARM, COUNTED_MAX = 1_500, 3_000
 CASES = {
     "short head repeats": (lambda n: short(1), answer),
     "long head repeats": (lambda n: long(1), answer),
@@ -193,5 +196,19 @@ async def main(names):
         print(f"{name:40s}{spent:8.2f} µs")
 
 
+async def count(case, requests):
+    """So many requests; all messages are made before, however many are used."""
+    one, two, *policy = CASES[case]
+    rig = Rig(**(policy[0] if policy else {}))
+    pairs = [(one(n), two(n)) for n in range(WARM + COUNTED_MAX)]
+    for request, reply in pairs[: WARM + requests]:
+        rig.client.data_received(request)
+        rig.pending.pop().data_received(reply)
+        rig.answered.clear()
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:] or list(CASES)))
+    if sys.argv[1:2] == ["--count"]:
+        asyncio.run(count(sys.argv[3], int(sys.argv[2])))
+    else:
+        asyncio.run(main(sys.argv[1:] or list(CASES)))
