@@ -7,8 +7,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from httptools import HttpParserError, HttpParserUpgrade
 
-from router.core.derivable import mypyc_attr
 from router.http1.chunks import CHUNKS_A_TURN, ChunkReader
+from router.http1.derivable import mypyc_attr
 from router.http1.framing import refuse, stray_in_fields
 from router.http1.headers import FieldCache, HeadCache
 from router.http1.limits import Limits

@@ -176,16 +176,13 @@ class ServedRoute:
         self._look_into(entry, kind)
         self._charge(entry)
         self.key_header = name if kind is StickyKind.HEADER else b""
-        self.own_cookie = name if kind is StickyKind.COOKIE else b""  # only the router sets it
+        self._keep_back(entry, name if kind is StickyKind.COOKIE else b"")
         self.keep_bytes = _kept_bytes(entry)
         pinnable = entry.pinnable if entry.pin else ()
         self.pins = {entry.versions[i].name.encode(): self.versions[i] for i in pinnable}
         self.errors = _statuses(entry.errors)
         """Statuses that count against the version that answers with them."""
         self.sampled_bp = entry.sampling.share_bp if entry.sampling else 0
-        self.loads = entry.loads
-        self.keeps_back = bool(self.own_cookie or self.loads)
-        """Some lines of answers are not for clients."""
         self._copy(entry, pools, recorder)
 
     def payload_at(self, path: bytes) -> str:
@@ -198,6 +195,11 @@ class ServedRoute:
     def payload_of(self, path: bytes) -> str:
         """What bodies are read as, of requests to this path and of their answers."""
         return self.payload_at(path) or self.entry.payload
+
+    def _keep_back(self, entry: RouteEntry, cookie: bytes) -> None:
+        self.own_cookie, self.loads = cookie, entry.loads  # only the router sets that cookie
+        self.keeps_back = bool(self.own_cookie or self.loads)
+        """Some lines of answers are not for clients."""
 
     def _charge(self, entry: RouteEntry) -> None:
         """What clients may ask, and which of it can wait."""

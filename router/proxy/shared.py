@@ -13,9 +13,9 @@ from ipaddress import IPv4Network, IPv6Network
 from itertools import chain, count, repeat
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from router.core.derivable import mypyc_attr
 from router.core.wire.table import RoutingTable
 from router.http1 import Limits, MessageHandler
+from router.http1.derivable import mypyc_attr
 from router.link import quotas
 from router.link.quotas import QuotaArea
 from router.proxy.kept_answers import Caches

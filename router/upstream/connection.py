@@ -23,7 +23,6 @@ from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from router.core.derivable import mypyc_attr
 from router.http1 import (
     NO_BODY,
     MessageHandler,
@@ -32,6 +31,7 @@ from router.http1 import (
     body_piece,
     request_head,
 )
+from router.http1.derivable import mypyc_attr
 from router.http1.messages import CHUNKED
 from router.http1.switching import SwitchingParser
 from router.upstream.failure import Failure
