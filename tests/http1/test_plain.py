@@ -288,6 +288,28 @@ def test_nearly_all_heads_of_real_programs_are_plain(side):
     assert len(plain_ones) >= 0.95 * len(heads)
 
 
+@pytest.mark.parametrize("answers", [False, True], ids=["request", "answer"])
+def test_lines_that_go_on_in_more_than_two_slices_all_go_on(answers):
+    if answers:
+        raw = (
+            b"HTTP/1.1 200 OK\r\nA: 1\r\nConnection: keep-alive\r\nB: 2\r\nX-Request-Id: o\r\n"
+            b"C: 3\r\nContent-Length: 2\r\nD: 4\r\n\r\nok"
+        )
+    else:
+        raw = (
+            b"POST / HTTP/1.1\r\nA: 1\r\nHost: x\r\nB: 2\r\nConnection: keep-alive\r\nC: 3\r\n"
+            b"X-Request-Id: i\r\nD: 4\r\nContent-Length: 2\r\n\r\nok"
+        )
+    kinds, means = (RESPONSE_KINDS, meaning_of_answer) if answers else (REQUEST_KINDS, meaning)
+    ordinary, quick = unlearned(kinds), eager(kinds)
+    for number in range(HEADS_BEFORE + 2):
+        one = raw.replace(b"B: 2", b"B: 2%d" % number)
+        (ours,), (theirs,) = (read([one], f, answers=answers)[1] for f in (quick, ordinary))
+        assert means(ours) == means(theirs)
+    assert ours.shape is not None
+    assert ours.shape.scattered
+
+
 # -- learning
 
 
