@@ -24,7 +24,7 @@ class LinkError(Exception):
     """The peer sent something that is no message; the connection is of no more use."""
 
 
-class Kinds(Generic[Spoken]):
+class MessageKinds(Generic[Spoken]):
     """The messages that a process knows, each with its number, which is the kind byte.
 
     A number stays that of its message: replicas of two versions leave reports for each other.
@@ -60,7 +60,7 @@ class Kinds(Generic[Spoken]):
 class Frames(Generic[Spoken]):
     """Cuts a byte stream into messages, however it arrives."""
 
-    def __init__(self, kinds: Kinds[Spoken]) -> None:
+    def __init__(self, kinds: MessageKinds[Spoken]) -> None:
         self._kinds = kinds
         self._buffer = bytearray()
 

@@ -26,7 +26,7 @@ from router.core.wire.review import ReviewItem, SettledReview
 from router.core.wire.sampled import Sampled
 from router.core.wire.spans import Span
 from router.core.wire.table import RouteEntry, RoutingTable
-from router.link.frames import Kinds
+from router.link.frames import MessageKinds
 
 __all__ = [
     "KINDS",
@@ -200,7 +200,7 @@ Reports = Report | PairReport | SampleReport | SpanReport
 Up = Hello | Applied | TableRefused | Reports | AskPeople | LookAgain | Lowered
 Message = Down | Up
 
-KINDS: Kinds[Message] = Kinds({
+KINDS: MessageKinds[Message] = MessageKinds({
     0: Publish, 1: Amend, 2: Drain, 3: Hello, 4: Applied, 5: Report, 6: PairReport, 7: Beat,
     8: Lowered, 12: SampleReport, 24: AskPeople, 25: LookAgain, 26: Settle,
     27: SpanReport, 28: TableRefused, 29: ReportSoon,

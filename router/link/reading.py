@@ -16,7 +16,7 @@ from router.core.pairs.comparison import Comparison, Likeness
 from router.core.predictions.rows import Declared
 from router.core.wire.origin import Origin
 from router.core.wire.sampled import Facts, Sampled
-from router.link.frames import Kinds
+from router.link.frames import MessageKinds
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -180,7 +180,7 @@ ToReader = Reading | Read | Reads | Look | Enter | Logging | CopyAnswer | TellTr
 FromReader = Found | Looked | Entered | TruthsTold | Ripened | LogState
 ReaderMessage = ToReader | FromReader
 
-KINDS: Kinds[ReaderMessage] = Kinds({
+KINDS: MessageKinds[ReaderMessage] = MessageKinds({
     9: Reading, 10: Read, 11: Found, 13: Reads, 14: Look, 15: Looked,
     16: Logging, 17: CopyAnswer, 18: TellTruths, 19: TruthsTold, 20: Ripened, 21: LogState,
     22: Enter, 23: Entered,

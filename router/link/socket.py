@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, Generic, cast
 
-from router.link.frames import Frames, Kinds, LinkError, Spoken
+from router.link.frames import Frames, LinkError, MessageKinds, Spoken
 from router.link.messages import KINDS, Message, Publish
 from router.loops import net
 
@@ -39,7 +39,7 @@ class Link(asyncio.Protocol, Generic[Spoken]):
 
     def __init__(
         self,
-        kinds: Kinds[Spoken],
+        kinds: MessageKinds[Spoken],
         on_message: Callable[[Spoken], None],
         on_close: OnClose,
         *,
