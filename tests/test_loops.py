@@ -549,8 +549,8 @@ ON_A_SERVER = {"store-lease", "replicas", "tables", "parting", "admin-policy", "
 """Loops of what needs a database: their tests are in tests/fleet."""
 
 JOBS = {
-    "alone", "confirm", "drain", "following", "handshakes", "hooks", "orphans", "pool", "review",
-    "shadows", "timing", "workers",
+    "alone", "confirm", "drain", "following", "handshakes", "hooks", "imports", "orphans", "pool",
+    "review", "shadows", "timing", "workers",
 }  # fmt: skip
 """Jobs with an end; what they raise is counted by ``background``."""
 
