@@ -29,6 +29,7 @@ _NOT_HERE: Final = (FileNotFoundError, NotADirectoryError, PermissionError)
 """Another machine, folder or user may have it."""
 _MEND: Final = "put it there, or correct its name, which begins in the working directory"
 _MAKE: Final = "make the folder, or name another file, from the working directory"
+_OTHER: Final = "name another file, from the working directory"
 _NO_START: Final = "no router starts without it"
 
 
@@ -158,7 +159,7 @@ def problems(loaded: LoadedPolicy, *, serving: bool = False, begun: bool = False
                 seen[asked] = _looked(named.look, name, part)
             message, there = seen[asked]
             if message:
-                mend = _MAKE if named.look is _written else _MEND
+                mend = _MEND if named.look is not _written else _OTHER if there else _MAKE
                 one = loaded.document.problem(path, message, f"{mend}; {named.without}")
                 error = named.needed and (serving or there)
                 error = error and not (begun and named.look is _written)

@@ -143,6 +143,7 @@ def test_a_folder_is_no_file(named, tmp_path, pair):
         problem = told(written(named.key, tmp_path, pair), serving=serving)
         assert (problem.severity is Severity.ERROR) == named.needed
         assert re.search("got: Is a directory|got a folder", problem.message)
+        assert "make the folder" not in problem.hint
 
 
 @ROWS
